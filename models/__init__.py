@@ -1,0 +1,1 @@
+"""What is trained: the systems, their data formats and the bundles that serving reads."""

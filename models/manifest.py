@@ -1,0 +1,288 @@
+"""The bundle format: what training hands to serving, and nothing else.
+
+A bundle is a folder `<name>/<version>/` with `manifest.json`, one or more ONNX files, `labels.csv`, `card.md` and
+`samples.npz`. This module owns the manifest's schema, the label table and the check that a folder keeps what its
+manifest promises; it names every fault at once. It loads no graph: that is the engine's part. Torch-free.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+from packaging.version import InvalidVersion, Version
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+FORMAT = 1
+MANIFEST_BYTES_LIMIT = 1 << 20
+MANIFEST_NAME = "manifest.json"
+
+System = Literal[
+    "plain", "pma", "pma_visual", "pma_student", "rams_trans", "s3n", "referring", "hard_attention", "router", "testing"
+]
+Task = Literal["classify", "ground", "answer", "route"]
+Precision = Literal["fp32", "fp16", "int8"]
+#: `onnx` runs the bundle's graph; the others are the fakes that test the service without weights.
+Backend = Literal["onnx", "echo", "slow", "crash", "wedge", "nan"]
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ImageInput(_Part):
+    """How a photo becomes the graph's `image` input, uint8 [N, size_px, size_px, 3]."""
+
+    size_px: int = Field(ge=16, le=2048)
+    fit: Literal["crop", "squash", "letterbox"]
+    interpolation: Literal["linear"] = "linear"
+
+
+class Output(_Part):
+    """One output of a graph; the batch axis is left out of `shape`."""
+
+    name: Slug
+    dtype: Literal["float32", "int64"] = "float32"
+    shape: tuple[int, ...]
+
+
+class LatencyRow(_Part):
+    """Measured time of one call; `machine` names the processor."""
+
+    machine: str
+    threads: int = Field(ge=1)
+    batch: int = Field(ge=1)
+    median_ms: float = Field(gt=0)
+
+
+class Variant(_Part):
+    """One stored precision of the bundle's graph, with how far it is from the trained model."""
+
+    file: FileName
+    precision: Precision
+    parity_max: float | None = Field(default=None, ge=0)
+    accuracy: float | None = Field(default=None, ge=0, le=1)
+    latency: tuple[LatencyRow, ...] = ()
+
+
+class Calibration(_Part):
+    """What turns scores into honest answers; all of it fitted on held-out training photos.
+
+    `uncertain_below` flags an answer whose highest probability is lower. `conformal` maps a coverage, as a string
+    such as "0.9", to the quantile of the nonconformity score 1 - p(label).
+    """
+
+    temperature: float = Field(default=1.0, gt=0.01, lt=100)
+    uncertain_below: float | None = Field(default=None, ge=0, le=1)
+    conformal: dict[str, float] = {}
+
+
+class Training(_Part):
+    """Where the weights come from; `metrics` are figures on named splits."""
+
+    data: str
+    split: str
+    seed: int
+    recipe: str
+    backbone: str | None = None
+    metrics: dict[str, float] = {}
+
+
+class Licence(_Part):
+    """What the weights may be used for, and whom to credit."""
+
+    name: str
+    research_only: bool
+    attribution: tuple[str, ...] = ()
+
+
+class Fake(_Part):
+    """Behaviour of a testing backend: a batch of n takes `base_ms + item_ms * n`.
+
+    `trigger_above` makes crash, wedge and NaN depend on the photo: they strike where the photo's mean value (0..255)
+    is higher.
+    """
+
+    base_ms: float = Field(default=0.0, ge=0, le=60_000)
+    item_ms: float = Field(default=0.0, ge=0, le=60_000)
+    trigger_above: float | None = Field(default=None, ge=0, le=255)
+
+
+class Manifest(_Part):
+    """Everything that serving knows about a bundle."""
+
+    format: int = FORMAT
+    name: Slug
+    version: str
+    system: System
+    task: Task
+    domain: Slug | None = None
+    default: bool = False
+    image: ImageInput
+    outputs: tuple[Output, ...]
+    graphs: dict[Literal["main", "vision", "fuse"], FileName] = {}
+    variants: tuple[Variant, ...] = ()
+    files: dict[FileName, Sha256]
+    levels: tuple[Slug, ...] = ()
+    calibration: Calibration = Calibration()
+    batch_curve_ms: dict[int, float] = {}
+    batch_wait_ms: float = Field(default=0.0, ge=0, le=1000)
+    training: Training | None = None
+    licence: Licence
+    requires: str = "0.1.0"
+    backend: Backend = "onnx"
+    fake: Fake | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        faults: list[str] = []
+        try:
+            Version(self.version)
+        except InvalidVersion:
+            faults.append(f"version {self.version!r} is not a PEP 440 version")
+        if self.backend == "onnx" and "main" not in self.graphs and not {"vision", "fuse"} <= self.graphs.keys():
+            faults.append("graphs must name 'main', or 'vision' and 'fuse'")
+        if self.backend != "onnx" and self.system != "testing":
+            faults.append(f"backend {self.backend!r} belongs to system 'testing' only")
+        for file in [*self.graphs.values(), *(variant.file for variant in self.variants)]:
+            if file not in self.files:
+                faults.append(f"{file} has no sha256 under 'files'")
+        if self.task == "classify" and self.domain is None:
+            faults.append("a classify bundle needs a domain")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    @property
+    def identity(self) -> str:
+        """`name@version`."""
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One class: `class_id` is the training folder's name, `label` a person's word, `levels` from coarse to fine."""
+
+    class_id: str
+    label: str
+    levels: dict[str, str]
+
+
+class BundleError(ValueError):
+    """A bundle cannot be used. `faults` holds every reason, each a sentence."""
+
+    def __init__(self, where: str, faults: list[str]) -> None:
+        super().__init__(f"{where}: " + "; ".join(faults))
+        self.faults = faults
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and validate `folder/manifest.json`.
+
+    Raises:
+        BundleError: with every fault that the schema finds.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        if path.stat().st_size > MANIFEST_BYTES_LIMIT:
+            raise BundleError(folder.name, [f"{MANIFEST_NAME} is larger than {MANIFEST_BYTES_LIMIT:,} bytes"])
+        raw = json.loads(path.read_bytes())
+    except OSError as error:
+        raise BundleError(folder.name, [f"{MANIFEST_NAME} cannot be read ({error.strerror})"]) from error
+    except (ValueError, RecursionError) as error:
+        raise BundleError(folder.name, [f"{MANIFEST_NAME} is not JSON"]) from error
+    newer = raw.get("format") if isinstance(raw, dict) else None
+    if isinstance(newer, int) and newer > FORMAT:
+        raise BundleError(folder.name, [f"format {newer} is newer than this Fieldmark reads ({FORMAT}); update Fieldmark"])
+    try:
+        return Manifest.model_validate(raw)
+    except ValidationError as error:
+        faults = [f"{'.'.join(str(part) for part in item['loc']) or 'manifest'}: {item['msg']}" for item in error.errors()]
+        raise BundleError(folder.name, faults) from error
+
+
+def read_labels(path: Path, levels: tuple[str, ...]) -> tuple[Label, ...]:
+    """Read `labels.csv` (columns class_id, label, then `levels`), in the order of the model's outputs."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            expected = ["class_id", "label", *levels]
+            if list(reader.fieldnames or ()) != expected:
+                raise BundleError(path.name, [f"columns must be {', '.join(expected)}"])
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BundleError(path.name, ["the label table cannot be read"]) from error
+    labels = tuple(Label(row["class_id"], row["label"], {level: row[level] for level in levels}) for row in rows)
+    if len({label.class_id for label in labels}) != len(labels):
+        raise BundleError(path.name, ["class ids are not unique"])
+    return labels
+
+
+def check_bundle(folder: Path) -> list[str]:
+    """Name every fault of a bundle folder, without loading its graphs; an empty list means that it holds."""
+    try:
+        manifest = read_manifest(folder)
+    except BundleError as error:
+        return error.faults
+    faults = _check_place(folder, manifest)
+    for name, digest in manifest.files.items():
+        faults += _check_file(folder, name, digest)
+    if manifest.task == "classify":
+        faults += _check_labels(folder, manifest)
+    return faults
+
+
+def _check_place(folder: Path, manifest: Manifest) -> list[str]:
+    faults = []
+    if folder.name != manifest.version:
+        faults.append(f"the folder is called {folder.name} but the manifest says version {manifest.version}")
+    if folder.parent.name != manifest.name:
+        faults.append(f"the parent folder is called {folder.parent.name} but the manifest says name {manifest.name}")
+    return faults
+
+
+def _check_file(folder: Path, name: str, digest: str) -> list[str]:
+    path = folder / name
+    if len(PurePosixPath(name).parts) != 1 or path.is_symlink():
+        return [f"{name} must be a plain file inside the bundle"]
+    if not path.is_file():
+        return [f"{name} is missing"]
+    if file_sha256(path) != digest:
+        return [f"{name} does not have the sha256 that the manifest states"]
+    return []
+
+
+def _check_labels(folder: Path, manifest: Manifest) -> list[str]:
+    if "labels.csv" not in manifest.files or not (folder / "labels.csv").is_file():
+        return ["a classify bundle needs labels.csv, listed under 'files'"]
+    try:
+        labels = read_labels(folder / "labels.csv", manifest.levels)
+    except BundleError as error:
+        return error.faults
+    logits = next((output for output in manifest.outputs if output.name == "logits"), None)
+    if logits is None or logits.shape != (len(labels),):
+        return [f"labels.csv has {len(labels)} classes, which the output 'logits' does not match"]
+    return []
+
+
+def file_sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def parse_model_name(text: str) -> tuple[str, str | None]:
+    """Split `name` or `name@version`; raises ValueError for anything else."""
+    match = re.fullmatch(r"([a-z0-9][a-z0-9_.-]{0,63})(?:@([A-Za-z0-9.+!-]{1,64}))?", text)
+    if match is None:
+        raise ValueError(f"{text[:80]!r} is not a model name; write name or name@version")
+    return match[1], match[2]

@@ -1,0 +1,1 @@
+"""How the systems are trained: data, augmentation, the loop and one recipe a system."""

@@ -1,0 +1,132 @@
+"""Which photos there are, what each shows, and which of them a model may learn from.
+
+Owns the readers of a user's folder or CSV index and of the two research sets, and the split: a fixed tenth of the
+training photos, chosen by a hash of the photo and never by the file, validates and calibrates. All views of one
+photo (crop and whole) fall on the same side.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+VALIDATION_SHARE = 0.1
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+
+
+class DataError(ValueError):
+    """A data set cannot be read as it stands; the message says which file and what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One stored view of one photo."""
+
+    path: Path
+    class_id: str
+    split: str
+    photo: str
+    framing: str = "whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Rows by their use, and the class ids in the order of the model's outputs."""
+
+    name: str
+    rows: tuple[Row, ...]
+    class_ids: tuple[str, ...] = field(default=())
+
+    def part(self, split: str, framing: str | None = None) -> list[Row]:
+        """Rows of `train`, `validation` or `test` (or any split that the index names), of one framing if asked."""
+        return [row for row in self.rows if row.split == split and framing in (None, row.framing)]
+
+    def labels(self, rows: Sequence[Row]) -> list[int]:
+        """The output index of each row's class."""
+        index = {class_id: number for number, class_id in enumerate(self.class_ids)}
+        return [index[row.class_id] for row in rows]
+
+
+def read_dataset(name: str, root: Path) -> Dataset:
+    """Read `cub_birds`, `stanford_cars`, or any other name as a folder of class folders or a CSV index."""
+    if name == "cub_birds":
+        return _finish(name, _cub_birds(root))
+    if name == "stanford_cars":
+        return _finish(name, _stanford_cars(root))
+    return _finish(name, _csv_index(root) if root.is_file() else _image_folder(root))
+
+
+def is_validation(photo: str) -> bool:
+    """Whether a training photo belongs to the fixed tenth that validates, by a hash of its name."""
+    digest = hashlib.sha256(photo.encode()).digest()
+    return int.from_bytes(digest[:8], "big") < VALIDATION_SHARE * 2**64
+
+
+def _finish(name: str, rows: Iterable[Row]) -> Dataset:
+    split = [
+        Row(row.path, row.class_id, "validation", row.photo, row.framing)
+        if row.split == "train" and is_validation(row.photo)
+        else row
+        for row in rows
+    ]
+    class_ids = tuple(sorted({row.class_id for row in split}))
+    if len(class_ids) < 2:
+        raise DataError(f"{name}: found {len(class_ids)} class(es); a classifier needs at least 2")
+    return Dataset(name, tuple(split), class_ids)
+
+
+def _image_folder(root: Path) -> Iterable[Row]:
+    """`root/<class>/photo`, or `root/{train,test}/<class>/photo`."""
+    if not root.is_dir():
+        raise DataError(f"{root} is neither a folder of class folders nor a CSV index")
+    splits = [name for name in ("train", "validation", "test") if (root / name).is_dir()]
+    for split, base in [(name, root / name) for name in splits] or [("train", root)]:
+        for folder in sorted(path for path in base.iterdir() if path.is_dir()):
+            for path in sorted(folder.rglob("*")):
+                if path.suffix.lower() in SUFFIXES:
+                    yield Row(path, folder.name, split, f"{folder.name}/{path.stem}")
+
+
+def _csv_index(path: Path) -> Iterable[Row]:
+    """Columns `path` and `label`; optional `split` (default train), `photo` (default the path) and `framing`."""
+    for line in _read_csv(path, ("path", "label")):
+        yield Row(
+            path.parent / line["path"],
+            line["label"],
+            line.get("split") or "train",
+            line.get("photo") or line["path"],
+            line.get("framing") or "whole",
+        )
+
+
+def _cub_birds(root: Path) -> Iterable[Row]:
+    for line in _read_csv(root / "index.csv.gz", ("path", "framing", "split", "image_id")):
+        path = root / line["path"]
+        yield Row(path, path.parent.name, line["split"], line["image_id"], line["framing"])
+
+
+def _stanford_cars(root: Path) -> Iterable[Row]:
+    """The crops, and the whole training photos as a test of their own: their crops are left out of training."""
+    for line in _read_csv(root / "index.csv", ("path", "split", "whole")):
+        path = root / line["path"]
+        if not line["whole"] or line["split"] == "test":
+            yield Row(path, path.parent.name, line["split"], line["path"], "crop")
+        else:
+            yield Row(root / line["whole"], path.parent.name, "whole_test", line["path"], "whole")
+            yield Row(path, path.parent.name, "whole_test", line["path"], "crop")
+
+
+def _read_csv(path: Path, needs: tuple[str, ...]) -> list[dict[str, str]]:
+    if not path.is_file():
+        raise DataError(f"{path} does not exist")
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = [column for column in needs if column not in (reader.fieldnames or ())]
+        if missing:
+            raise DataError(f"{path} lacks the column(s) {', '.join(missing)}")
+        return list(reader)

@@ -1,0 +1,204 @@
+"""The training loop: optimiser, schedule, averaged weights, checkpoints; the same for every system.
+
+Owns how steps are taken and how a run is continued after it was stopped. A system gives a model and a loss; a recipe
+gives the numbers. A run's folder holds `state.pt` (rewritten after each epoch) and `history.jsonl`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The numbers of a run.
+
+    `head_lr_factor` multiplies the learning rate of parameters that do not belong to the backbone. `sizes_px` gives
+    the image side of each epoch, and so their number. `mixup_share` is the share of batches that are blended.
+    """
+
+    sizes_px: tuple[int, ...]
+    batch: int
+    lr: float
+    head_lr_factor: float
+    weight_decay: float
+    warmup_steps: int
+    ema_decay: float
+    clip_norm: float
+    mixup_share: float
+    bf16: bool
+
+    @property
+    def epochs(self) -> int:
+        """How often the photos are gone through."""
+        return len(self.sizes_px)
+
+
+def seed_everything(seed: int) -> None:
+    """Fix every source of randomness that training draws from."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+class Run:
+    """One training run that can be stopped and continued.
+
+    `model` is trained in place; `averaged` is its exponential moving average, which is evaluated and exported.
+    """
+
+    def __init__(self, model: nn.Module, schedule: Schedule, folder: Path, steps_per_epoch: int, seed: int) -> None:
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = copy.deepcopy(self.model).eval()
+        self.schedule = schedule
+        self.folder = folder
+        self.seed = seed
+        self.epoch = 0
+        self._step = 0
+        self._steps = max(1, steps_per_epoch * schedule.epochs)
+        self._optimiser = torch.optim.AdamW(_parameter_groups(model, schedule), betas=(0.9, 0.999))
+        self._scheduler = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._factor)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def _factor(self, step: int) -> float:
+        """Linear warm-up, then half a cosine to zero."""
+        warmup = min(self.schedule.warmup_steps, self._steps // 4)
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self._steps - warmup)))
+
+    def resume(self) -> bool:
+        """Continue from the folder's state, if there is one."""
+        path = self.folder / "state.pt"
+        if not path.exists():
+            return False
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.averaged.load_state_dict(state["averaged"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._scheduler.load_state_dict(state["scheduler"])
+        self.epoch, self._step = int(state["epoch"]), int(state["step"])
+        return True
+
+    def train_epoch(self, batches: Iterable[tuple[Tensor, Tensor]], loss: Loss) -> float:
+        """Take one step a batch, then save; returns the mean loss. Images are f32 [B, 3, S, S] in 0..255."""
+        self.model.train()
+        rng = np.random.default_rng((self.seed, self.epoch))
+        losses: list[float] = []
+        started = time.monotonic()
+        for images, labels in batches:
+            blended, targets = _mixup(images, labels, self.schedule.mixup_share, rng)
+            losses.append(self._take_step(blended, targets, loss))
+        self.epoch += 1
+        self._save()
+        mean = float(np.mean(losses)) if losses else math.nan
+        self.log(epoch=self.epoch, loss=round(mean, 4), seconds=round(time.monotonic() - started, 1))
+        return mean
+
+    def _take_step(self, images: Tensor, targets: Tensor, loss: Loss) -> float:
+        images = images.contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.schedule.bf16):
+            value = loss(self.model, images, targets)
+        if not torch.isfinite(value):
+            raise FloatingPointError(f"the loss became {value.item()} at step {self._step}; lower the learning rate")
+        self._optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.schedule.clip_norm)
+        self._optimiser.step()
+        self._scheduler.step()
+        self._step += 1
+        self._average()
+        return float(value.item())
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Follow the model; early on with a shorter memory, so that the start is forgotten."""
+        decay = min(self.schedule.ema_decay, (1 + self._step) / (10 + self._step))
+        for kept, new in zip(self.averaged.state_dict().values(), self.model.state_dict().values(), strict=True):
+            if kept.dtype.is_floating_point:
+                kept.lerp_(new, 1 - decay)
+            else:
+                kept.copy_(new)
+
+    def _save(self) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "scheduler": self._scheduler.state_dict(),
+            "epoch": self.epoch,
+            "step": self._step,
+        }
+        partial = self.folder / "state.pt.partial"
+        torch.save(state, partial)
+        partial.replace(self.folder / "state.pt")
+
+    def log(self, **fields: object) -> None:
+        """Add one line of figures to the run's history."""
+        with (self.folder / "history.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(fields) + "\n")
+
+
+def soft_cross_entropy(smoothing: float) -> Loss:
+    """Cross entropy against blended one-hot targets f32 [B, C], smoothed towards uniform."""
+
+    def loss(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        logits = model(images).float()
+        classes = logits.shape[1]
+        smooth = torch.zeros_like(logits).scatter_(1, targets[:, :1].long(), targets[:, 2:3])
+        smooth = smooth.scatter_add_(1, targets[:, 1:2].long(), 1 - targets[:, 2:3])
+        smooth = smooth * (1 - smoothing) + smoothing / classes
+        return -(smooth * logits.log_softmax(1)).sum(1).mean()
+
+    return loss
+
+
+def _mixup(images: Tensor, labels: Tensor, share: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Blend a share of the batches with their own reverse (Zhang et al., "mixup", ICLR 2018).
+
+    Targets are f32 [B, 3]: first class, second class, weight of the first.
+    """
+    weight = float(rng.beta(0.4, 0.4)) if rng.random() < share else 1.0
+    if weight < 1.0:
+        images = images * weight + images.flip(0) * (1 - weight)
+    targets = torch.stack([labels.float(), labels.flip(0).float(), torch.full((len(labels),), weight)], dim=1)
+    return images, targets
+
+
+def _parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict[str, object]]:
+    """Backbone and new layers at their own rates; norms and biases without weight decay."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((name.startswith("backbone."), parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": schedule.lr if is_backbone else schedule.lr * schedule.head_lr_factor,
+            "weight_decay": schedule.weight_decay if decays else 0.0,
+        }
+        for (is_backbone, decays), parameters in groups.items()
+    ]
+
+
+def progress_bar() -> Progress:
+    """A progress bar on stderr, silent where that is not a terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal)

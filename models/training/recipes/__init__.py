@@ -1,0 +1,1 @@
+"""One flat file a system: its hyper-parameters with a reason each."""

@@ -1,0 +1,204 @@
+"""Recipe of the plain classifier: a linear probe on frozen features, then fine-tuning of the whole net.
+
+All numbers that a run depends on stand here with a reason. The probe is a good start for the head in minutes, so that
+the first steps of fine-tuning do not damage the pretrained features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.backbones import SPECS, MobileNet, load_efficientnet_lite, load_inat_mobilenet
+from models.plain import PlainClassifier
+from models.preprocess import Fit
+from models.training.data import Dataset, Row
+from models.training.loop import Run, Schedule, progress_bar, seed_everything, soft_cross_entropy
+from models.training.views import Augmentation, PhotoStore, evaluation_batches, training_batches
+
+LABEL_SMOOTHING = 0.1  # the labels themselves are a few per cent wrong
+CALIBRATION_BATCHES = 12  # 384 photos fix the rebuilt batch norms to well under a per cent
+PROBE_EPOCHS = 60  # the linear layer has converged; seconds on cached features
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRecipe:
+    """What one plain classifier is trained with."""
+
+    backbone: str
+    size_px: int
+    fit: Fit
+    augmentation: Augmentation
+    schedule: Schedule
+    probe: bool
+    seed: int = 0
+
+
+BIRDS = PlainRecipe(
+    backbone="mobilenet_v2",
+    size_px=224,  # trained at 192, evaluated larger: objects look alike in size after random crops (Touvron 2019)
+    fit="squash",  # a bird's box is rarely square, and a crop of it would lose head or tail
+    augmentation=Augmentation(area_min=0.4, aspect=1.4, colour=0.2),
+    schedule=Schedule(
+        sizes_px=(160, 160, 160, 192, 192, 192, 192, 192, 192, 192, 192, 192),  # cheap epochs first
+        batch=32,
+        lr=3e-4,  # the probe starts near the end: small steps keep what iNaturalist taught
+        head_lr_factor=2.0,  # the head comes from the probe and needs less than a fresh one
+        weight_decay=0.02,
+        warmup_steps=150,
+        ema_decay=0.998,
+        clip_norm=5.0,
+        mixup_share=0.2,  # a little: 27 photos a class are learnt by heart otherwise
+        bf16=True,
+    ),
+    probe=True,
+)
+CARS = PlainRecipe(
+    backbone="efficientnet_lite0",
+    size_px=224,
+    fit="squash",
+    augmentation=Augmentation(area_min=0.5, aspect=1.33, colour=0.3),  # paint says nothing about the model
+    schedule=Schedule(
+        sizes_px=(160, 160, 160, 160, 160, 160, 192, 192, 192, 192, 192, 192, 192, 192),
+        batch=32,
+        lr=7e-4,  # ImageNet features know little of car models: they must move further than the birds'
+        head_lr_factor=6.0,
+        weight_decay=0.02,
+        warmup_steps=150,
+        ema_decay=0.998,
+        clip_norm=5.0,
+        mixup_share=0.2,
+        bf16=True,
+    ),
+    probe=False,
+)
+RECIPES = {"birds": BIRDS, "cars": CARS}
+
+
+def with_epochs(recipe: PlainRecipe, epochs: int) -> PlainRecipe:
+    """The same recipe with another number of epochs; the image sizes keep their proportions."""
+    sizes = recipe.schedule.sizes_px
+    chosen = tuple(sizes[min(len(sizes) - 1, index * len(sizes) // epochs)] for index in range(epochs))
+    return replace(recipe, schedule=replace(recipe.schedule, sizes_px=chosen))
+
+
+def build(recipe: PlainRecipe, classes: int) -> PlainClassifier:
+    """The untrained model of a recipe."""
+    return PlainClassifier(MobileNet(SPECS[recipe.backbone]), classes)
+
+
+def train(
+    recipe: PlainRecipe,
+    dataset: Dataset,
+    folder: Path,
+    weights: Path | None,
+    model: PlainClassifier | None = None,
+    limit: int | None = None,
+) -> PlainClassifier:
+    """Train, or continue, in `folder`; returns the averaged model in evaluation mode.
+
+    `weights` are the published ones of the backbone, `model` continues from a bundle instead; `limit` uses only that
+    many rows, for a trial of the whole way.
+    """
+    seed_everything(recipe.seed)
+    rows = _limited(dataset.part("train"), limit)
+    held_out = _limited(dataset.part("validation"), limit)
+    store = PhotoStore(recipe.size_px)
+    fresh = model is None
+    model = model or build(recipe, len(dataset.class_ids))
+    steps = len(rows) // recipe.schedule.batch
+    run = Run(model, recipe.schedule, folder, steps, recipe.seed)
+    if not (folder / "state.pt").exists() and fresh:
+        _start(model, recipe, dataset, rows, store, weights)
+        run = Run(model, recipe.schedule, folder, steps, recipe.seed)
+        run.log(stage="start", validation=accuracy(run.averaged, recipe, dataset, held_out, store))
+    run.resume()
+    loss = soft_cross_entropy(LABEL_SMOOTHING)
+    paths, labels = [row.path for row in rows], dataset.labels(rows)
+    with progress_bar() as bar:
+        task = bar.add_task("training", total=recipe.schedule.epochs * steps, completed=run.epoch * steps)
+        while run.epoch < recipe.schedule.epochs:
+            size_px = recipe.schedule.sizes_px[run.epoch]
+            seed = recipe.seed * 1000 + run.epoch
+            batches = training_batches(
+                store, paths, labels, recipe.schedule.batch, size_px, recipe.augmentation, seed
+            )
+            run.train_epoch(bar_steps(batches, lambda: bar.advance(task)), loss)
+            run.log(epoch=run.epoch, validation=accuracy(run.averaged, recipe, dataset, held_out, store))
+    averaged = run.averaged
+    assert isinstance(averaged, PlainClassifier)
+    return averaged
+
+
+def bar_steps(batches, advance):  # type: ignore[no-untyped-def]
+    """Pass batches through and count them."""
+    for item in batches:
+        yield item
+        advance()
+
+
+def _limited(rows: list[Row], limit: int | None) -> list[Row]:
+    """Every n-th row, so that few rows still span the classes."""
+    return rows if limit is None else rows[:: max(1, len(rows) // limit)][:limit]
+
+
+def _start(
+    model: PlainClassifier,
+    recipe: PlainRecipe,
+    dataset: Dataset,
+    rows: Sequence[Row],
+    store: PhotoStore,
+    weights: Path | None,
+) -> None:
+    """Pretrained weights into the backbone, and a probe into the head."""
+    if weights is not None and recipe.backbone == "mobilenet_v2":
+        sample = [row.path for row in rows[:: max(1, len(rows) // (CALIBRATION_BATCHES * 32))]]
+        load_inat_mobilenet(model.backbone, weights, evaluation_batches(store, sample, recipe.size_px, recipe.fit))
+    elif weights is not None:
+        load_efficientnet_lite(model.backbone, weights)
+    if recipe.probe:
+        paths = [row.path for row in rows]
+        features = embed(model, recipe, paths, store)
+        fit_probe(model.classifier, features, torch.tensor(dataset.labels(rows)), recipe.seed)
+
+
+@torch.inference_mode()
+def embed(model: PlainClassifier, recipe: PlainRecipe, paths: Sequence[Path], store: PhotoStore) -> Tensor:
+    """Features f32 [n, D] of photos as serving would see them."""
+    model.eval()
+    batches = evaluation_batches(store, paths, recipe.size_px, recipe.fit)
+    return torch.cat([model.backbone(batch).mean((2, 3)) for batch in batches]).clone()
+
+
+def fit_probe(layer: nn.Linear, features: Tensor, labels: Tensor, seed: int) -> None:
+    """Fit a linear layer to fixed features f32 [n, D] and labels int64 [n] by AdamW on smoothed cross entropy."""
+    generator = torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.AdamW(layer.parameters(), lr=3e-3, weight_decay=0.05)
+    steps = PROBE_EPOCHS * max(1, len(labels) // 256)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
+        chosen = torch.randint(0, len(labels), (256,), generator=generator)
+        value = nn.functional.cross_entropy(layer(features[chosen]), labels[chosen], label_smoothing=LABEL_SMOOTHING)
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        schedule.step()
+
+
+@torch.inference_mode()
+def accuracy(
+    model: nn.Module, recipe: PlainRecipe, dataset: Dataset, rows: Sequence[Row], store: PhotoStore
+) -> dict[str, float]:
+    """Top-1 accuracy by framing, on photos as serving would see them."""
+    hits: dict[str, list[bool]] = {}
+    labels = dataset.labels(rows)
+    batches = evaluation_batches(store, [row.path for row in rows], recipe.size_px, recipe.fit)
+    picks = np.concatenate([model(batch).argmax(1).numpy() for batch in batches])
+    for row, label, pick in zip(rows, labels, picks, strict=True):
+        hits.setdefault(row.framing, []).append(label == int(pick))
+    return {framing: round(float(np.mean(values)), 4) for framing, values in sorted(hits.items())}

@@ -1,0 +1,145 @@
+"""What a model sees of the photos in training: decoded once, augmented anew each time, one batch ahead.
+
+Owns the in-memory store of decoded photos, the random views and the thread that prepares batches. Decoding and the
+evaluation view are those of `models.preprocess`, so training sees what serving will see.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.preprocess import Fit, Pixels, decode, fit_pixels
+
+MEMORY_LIMIT_BYTES = 6 * 2**30
+_BATCHES_AHEAD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """Bounds of the random views.
+
+    `area_min` is the smallest share of the photo's area that is kept, `aspect` the largest change of its shape as a
+    factor, `colour` the largest relative change of brightness, contrast and saturation.
+    """
+
+    area_min: float = 0.5
+    aspect: float = 1.33
+    colour: float = 0.2
+
+
+class PhotoStore:
+    """Decoded photos by path, held in memory up to `MEMORY_LIMIT_BYTES` and decoded again beyond."""
+
+    def __init__(self, need_px: int) -> None:
+        self._need_px = need_px
+        self._held: dict[Path, Pixels] = {}
+        self._bytes = 0
+
+    def __getitem__(self, path: Path) -> Pixels:
+        pixels = self._held.get(path)
+        if pixels is None:
+            pixels = decode(path.read_bytes(), self._need_px).pixels
+            if self._bytes + pixels.nbytes <= MEMORY_LIMIT_BYTES:
+                self._held[path] = pixels
+                self._bytes += pixels.nbytes
+        return pixels
+
+
+def random_view(pixels: Pixels, size_px: int, bounds: Augmentation, rng: np.random.Generator) -> Pixels:
+    """A random part of the photo, perhaps mirrored and re-coloured: uint8 [size_px, size_px, 3]."""
+    rows, columns = pixels.shape[:2]
+    area = rng.uniform(bounds.area_min, 1.0)
+    shape = np.exp(rng.uniform(-np.log(bounds.aspect), np.log(bounds.aspect)) / 2)
+    height = max(2, round(rows * min(1.0, np.sqrt(area) * shape)))
+    width = max(2, round(columns * min(1.0, np.sqrt(area) / shape)))
+    top = int(rng.integers(0, rows - height + 1))
+    left = int(rng.integers(0, columns - width + 1))
+    view = fit_pixels(pixels[top : top + height, left : left + width], size_px, "squash")
+    if rng.random() < 0.5:
+        view = np.ascontiguousarray(view[:, ::-1])
+    return _recolour(view, bounds.colour, rng)
+
+
+def _recolour(view: Pixels, most: float, rng: np.random.Generator) -> Pixels:
+    """Brightness, contrast and saturation as one affine map of the three channels."""
+    if most <= 0:
+        return view
+    brightness, contrast, saturation = rng.uniform(1 - most, 1 + most, 3)
+    luma = np.array([0.299, 0.587, 0.114], np.float32)
+    mix = saturation * np.eye(3, dtype=np.float32) + (1 - saturation) * np.tile(luma, (3, 1))
+    gain = np.float32(brightness * contrast)
+    offset = np.float32(brightness * (1 - contrast)) * np.float32(view.mean())
+    matrix = np.concatenate([gain * mix, np.full((3, 1), offset, np.float32)], axis=1)
+    return np.asarray(cv2.transform(view, matrix), np.uint8)
+
+
+def to_tensor(views: Sequence[Pixels]) -> Tensor:
+    """Stack uint8 views into f32 [B, 3, S, S] in 0..255, channels last in memory."""
+    return torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float()
+
+
+def training_batches(
+    store: PhotoStore,
+    paths: Sequence[Path],
+    labels: Sequence[int],
+    batch: int,
+    size_px: int,
+    bounds: Augmentation,
+    seed: int,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch of shuffled random views, prepared ahead by a thread; the last incomplete batch is left out.
+
+    Yields images f32 [batch, 3, size_px, size_px] and labels int64 [batch]. The same seed gives the same epoch.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(paths))
+    steps = len(order) // batch
+    ready: queue.Queue[tuple[Tensor, Tensor] | BaseException] = queue.Queue(_BATCHES_AHEAD)
+    stopped = threading.Event()
+
+    def put(item: tuple[Tensor, Tensor] | BaseException) -> None:
+        while not stopped.is_set():
+            try:
+                return ready.put(item, timeout=0.5)
+            except queue.Full:
+                continue
+
+    def prepare() -> None:
+        try:
+            for step in range(steps):
+                chosen = order[step * batch : (step + 1) * batch]
+                views = [random_view(store[paths[i]], size_px, bounds, rng) for i in chosen]
+                put((to_tensor(views), torch.tensor([labels[i] for i in chosen])))
+                if stopped.is_set():
+                    return
+        except BaseException as error:  # handed to the consumer, which raises it
+            put(error)
+
+    thread = threading.Thread(target=prepare, name="views", daemon=True)
+    thread.start()
+    try:
+        for _ in range(steps):
+            item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def evaluation_batches(
+    store: PhotoStore, paths: Sequence[Path], size_px: int, fit: Fit, batch: int = 32
+) -> Iterator[Tensor]:
+    """The photos in order, as serving would see them: f32 [<= batch, 3, size_px, size_px]."""
+    for start in range(0, len(paths), batch):
+        yield to_tensor([fit_pixels(store[path], size_px, fit) for path in paths[start : start + batch]])

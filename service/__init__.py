@@ -1,0 +1,1 @@
+"""The running service: gateway, bus, workers, engine, supervisor and the command line."""

@@ -1,0 +1,1 @@
+"""How requests reach workers and answers come back."""

@@ -1,0 +1,136 @@
+"""The bus as the gateway and the workers see it; local and Redis buses implement it and pass one test suite.
+
+The gateway hands in a `Job` and awaits its `Outcome`; the worker takes `Delivery` objects and gives back results. All
+rules of ordering, credit, deadlines, retries and refusal live behind the gateway's end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from service.bus.messages import Heartbeat, Hello, Parameters, Priority, Request, Result
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One request as the gateway hands it to the bus.
+
+    `images` are the encoded photos as uploaded; `deadline` is absolute, in seconds of `time.monotonic()`.
+    """
+
+    route: str
+    images: Sequence[bytes]
+    parameters: Parameters
+    deadline: float
+    priority: Priority = Priority.INTERACTIVE
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The one answer to a job: the worker's result header and the JSON body, with the time spent in the queue."""
+
+    result: Result
+    body: bytes
+    queue_ms: float
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A request as it reaches a worker; `images` are views into the received frame."""
+
+    request: Request
+    images: Sequence[memoryview]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """What the gateway knows of one connected worker."""
+
+    hello: Hello
+    heartbeat: Heartbeat | None
+    held: int
+    draining: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RouteView:
+    """State of one route: its depth, the predicted wait of a new request and the measured rate."""
+
+    route: str
+    model: str
+    queued: int
+    predicted_wait_s: float
+    rate_per_s: float
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the bus has counted since it started; metrics read them."""
+
+    refused: dict[str, int] = field(default_factory=dict)
+    restarts: dict[str, int] = field(default_factory=dict)
+    releases: dict[tuple[str, str], int] = field(default_factory=dict)
+    expired: int = 0
+    cancelled: int = 0
+    retried: int = 0
+    poisoned: int = 0
+    late: int = 0
+
+
+class GatewayBus(Protocol):
+    """The gateway's end."""
+
+    @property
+    def counters(self) -> Counters: ...
+
+    async def start(self) -> None:
+        """Begin to listen for workers."""
+
+    def submit(self, job: Job) -> asyncio.Future[Outcome]:
+        """Admit a job, or refuse at once.
+
+        Cancelling the future tells the bus that the caller has left. The future fails with a `FieldmarkError`.
+
+        Raises:
+            Overloaded: the predicted wait, the queue's length or its bytes are over their limits, with `retry_after_s`.
+            NotReady: no worker can complete the route, or the bus is draining.
+        """
+
+    def workers(self) -> list[WorkerView]: ...
+
+    def routes(self) -> list[RouteView]: ...
+
+    @property
+    def queued_bytes(self) -> int: ...
+
+    @property
+    def inflight(self) -> int: ...
+
+    async def drain(self, timeout_s: float) -> None:
+        """Refuse new jobs, wait until all accepted ones are answered or the time is over, and close."""
+
+
+class WorkerBus(Protocol):
+    """The worker's end; blocking, used from threads."""
+
+    def hello(self, hello: Hello) -> None:
+        """Announce the worker; must be the first message."""
+
+    def receive(self) -> Delivery | int | None:
+        """Block for the next thing: a delivery, the id of a cancelled request, or None: drain and leave."""
+
+    def answer(self, result: Result, body: bytes = b"") -> None:
+        """Send one result; safe from any thread."""
+
+    def heartbeat(self, heartbeat: Heartbeat) -> None:
+        """Report figures; safe from any thread."""
+
+    def leave(self) -> None:
+        """Tell the gateway that no more requests are taken; what is held is still answered."""
+
+    def close(self) -> None: ...

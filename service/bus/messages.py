@@ -1,0 +1,129 @@
+"""The typed headers of the bus's frames, encoded as msgpack.
+
+Each frame kind has one struct. Bodies (encoded photos, answers) ride beside the header as raw bytes and are never
+copied into it. Times are seconds of the host's monotonic clock, which all processes of one host share.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Literal
+
+import msgspec
+
+
+class Kind(IntEnum):
+    """The frame kinds; the value is the byte on the wire."""
+
+    HELLO = 1
+    REQUEST = 2
+    RESULT = 3
+    CANCEL = 4
+    CREDIT = 5
+    DRAIN = 6
+    HEARTBEAT = 7
+
+
+class Priority(IntEnum):
+    """Who is served first; `BULK` takes what `INTERACTIVE` leaves, but never less than a configured share."""
+
+    INTERACTIVE = 0
+    BULK = 1
+
+
+class Parameters(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the caller asked for, validated by the gateway; the engine trusts it."""
+
+    top_k: int = 5
+    explain: bool = False
+    text: str | None = None
+
+
+class RouteInfo(msgspec.Struct, frozen=True):
+    """A route that a worker can complete, with what its engine knows of its cost.
+
+    `expected_ms` is the manifest's time for one request in one lane: the rate before anything was measured.
+    `model` is the identity `name@version` that metrics are labelled with (`auto` where the photo decides).
+    """
+
+    route: str
+    model: str
+    expected_ms: float
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """A worker introduces itself; `catalog` is the JSON that `/v1/models` and `/v1/domains` show.
+
+    `lanes` is how many requests it works on at once, `credit` how many it may hold. `started_because` is `start`, or
+    the reason of the restart.
+    """
+
+    worker: str
+    pid: int
+    device: str
+    lanes: int
+    credit: int
+    routes: list[RouteInfo]
+    catalog: msgspec.Raw
+    started_because: Literal["start", "crash", "wedge", "memory"] = "start"
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A request for one route; the body is its photos one after another, `sizes` their lengths in bytes."""
+
+    id: int
+    route: str
+    deadline: float
+    sizes: list[int]
+    parameters: Parameters
+    priority: int = Priority.INTERACTIVE
+    traceparent: str | None = None
+
+
+class Result(msgspec.Struct, frozen=True):
+    """The answer to one request: a JSON object in the body, or an error here and no body.
+
+    `decode_ms` and `infer_ms` are wall time spent on this request (for a batch: the batch's time). `model` is the
+    identity that answered; `batch` how many requests shared the inference.
+    """
+
+    id: int
+    error: str | None = None
+    detail: str = ""
+    model: str = ""
+    decode_ms: float = 0.0
+    infer_ms: float = 0.0
+    post_ms: float = 0.0
+    batch: int = 1
+    confidence: float | None = None
+    uncertain: bool = False
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """The caller of this request has left."""
+
+    id: int
+
+
+class Credit(msgspec.Struct, frozen=True):
+    """The worker's new credit: how many requests it may hold from now on."""
+
+    credit: int
+
+
+class Drain(msgspec.Struct, frozen=True):
+    """From a worker: it takes no more requests. From the gateway: finish what you hold, then leave."""
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    """A worker's figures, about once a second.
+
+    `busy_ratio` is the share of lane time spent in inference since the last heartbeat.
+    """
+
+    memory_bytes: int
+    busy_ratio: float
+    held: int
+
+
+Message = Hello | Request | Result | Cancel | Credit | Drain | Heartbeat

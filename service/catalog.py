@@ -1,0 +1,93 @@
+"""What is served: the models, domains and labels that a worker announces and `/v1/models` and `/v1/domains` show.
+
+Shared by the engine, which makes it from its bundles, and the gateway, which routes by it; so it knows neither.
+Route names are made here and nowhere else:
+
+    classify/<domain>            the default bundle of a domain
+    classify/<name>@<version>    a named bundle
+    classify/auto                the photo decides (a router bundle), or the store has a single domain
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+AUTO = "auto"
+
+
+class LabelEntry(msgspec.Struct, frozen=True):
+    """One class of a domain."""
+
+    class_id: str
+    label: str
+    levels: dict[str, str]
+
+
+class ModelEntry(msgspec.Struct, frozen=True):
+    """One bundle. A refused one has `faults` and perhaps little else."""
+
+    name: str
+    version: str
+    status: Literal["serving", "refused"]
+    system: str = ""
+    task: str = ""
+    domain: str | None = None
+    default: bool = False
+    classes: int = 0
+    levels: list[str] = []
+    size_px: int = 0
+    variant: str = ""
+    engine: str = ""
+    licence: str = ""
+    research_only: bool = False
+    attribution: list[str] = []
+    metrics: dict[str, float] = {}
+    faults: list[str] = []
+
+    @property
+    def identity(self) -> str:
+        """`name@version`."""
+        return f"{self.name}@{self.version}"
+
+
+class DomainEntry(msgspec.Struct, frozen=True):
+    """A domain: the identity of its default model and that model's classes, in the order of its outputs."""
+
+    name: str
+    default: str
+    levels: list[str]
+    labels: list[LabelEntry]
+
+
+class Catalog(msgspec.Struct, frozen=True):
+    """Everything a worker serves."""
+
+    models: list[ModelEntry] = []
+    domains: list[DomainEntry] = []
+
+
+def domain_route(task: str, domain: str) -> str:
+    """Route of a domain's default bundle, or of `auto`."""
+    return f"{task}/{domain}"
+
+
+def model_route(task: str, identity: str) -> str:
+    """Route of a named bundle."""
+    return f"{task}/{identity}"
+
+
+def decode_catalog(raw: bytes | msgspec.Raw) -> Catalog:
+    """Read a catalog's JSON; raises `msgspec.DecodeError` or `msgspec.ValidationError`."""
+    return msgspec.json.decode(raw, type=Catalog)
+
+
+def encode_catalog(catalog: Catalog) -> bytes:
+    """Write a catalog as JSON."""
+    return msgspec.json.encode(catalog)
+
+
+def to_builtins(value: Any) -> Any:
+    """Plain dictionaries and lists, for printing."""
+    return msgspec.to_builtins(value)
