@@ -25,7 +25,7 @@ lint: $(DEV_STAMP)  ## Check format, rules, types and who imports whom
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 bench: $(DEV_STAMP)  ## Measure the service beside others and write deploy/bench/RESULTS.md
 	$(BIN)/python -m deploy.bench $(ARGS)
