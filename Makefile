@@ -13,7 +13,7 @@ SERVE_STAMP := $(VENV)/.installed-serve
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: serve test lint bench env dev-env clean help
+.PHONY: serve test lint bench env dev-env pins clean help
 
 serve: $(SERVE_STAMP)  ## Run the service on 127.0.0.1 (options: make serve ARGS="--port 9000")
 	$(BIN)/fieldmark serve $(ARGS)
@@ -32,6 +32,9 @@ bench: $(DEV_STAMP)  ## Measure the service beside others and write deploy/bench
 
 env: $(SERVE_STAMP)  ## Make the environment for serving only
 dev-env: $(DEV_STAMP)  ## Make the environment for tests, tools and training
+
+pins: $(DEV_STAMP)  ## Write constraints.txt anew from the newest versions that go together
+	$(BIN)/python deploy/pins.py
 
 clean:  ## Remove the environment, caches and built packages
 	rm -rf $(VENV) build dist .cache .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
