@@ -1,13 +1,21 @@
-"""The answers of the service as typed structures; JSON over HTTP, the same objects on the command line.
+"""What is asked of the service and what it answers, as typed structures.
 
-The engine makes them; the gateway adds the request's id and the times that it alone knows. Parts that a bundle does
-not bring are absent, not null.
+The engine makes the answers, JSON over HTTP and the same objects on the command line; the gateway adds the request's
+id and the times that it alone knows. Parts that a bundle does not bring are absent, not null.
 """
 
 from __future__ import annotations
 
 import msgspec
 from msgspec import UNSET, UnsetType
+
+
+class Parameters(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the caller asked for, validated at the edge; the engine trusts it."""
+
+    top_k: int = 5
+    explain: bool = False
+    text: str | None = None
 
 
 class ModelRef(msgspec.Struct, frozen=True):

@@ -61,6 +61,18 @@ class DomainEntry(msgspec.Struct, frozen=True):
     labels: list[LabelEntry]
 
 
+class RouteInfo(msgspec.Struct, frozen=True):
+    """A route that an engine can complete, with what it knows of its cost.
+
+    `expected_ms` is the manifest's time for one request in one lane: the rate before anything was measured.
+    `model` is the identity `name@version` that metrics are labelled with (`auto` where the photo decides).
+    """
+
+    route: str
+    model: str
+    expected_ms: float
+
+
 class Catalog(msgspec.Struct, frozen=True):
     """Everything a worker serves."""
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from service.bus.messages import Heartbeat, Hello, Parameters, Priority, Request, Result
+from service.answers import Parameters
+from service.bus.messages import Heartbeat, Hello, Priority, Request, Result
 
 
 @dataclass(slots=True, eq=False)

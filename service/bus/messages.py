@@ -11,6 +11,9 @@ from typing import Literal
 
 import msgspec
 
+from service.answers import Parameters
+from service.catalog import RouteInfo
+
 
 class Kind(IntEnum):
     """The frame kinds; the value is the byte on the wire."""
@@ -29,26 +32,6 @@ class Priority(IntEnum):
 
     INTERACTIVE = 0
     BULK = 1
-
-
-class Parameters(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the caller asked for, validated by the gateway; the engine trusts it."""
-
-    top_k: int = 5
-    explain: bool = False
-    text: str | None = None
-
-
-class RouteInfo(msgspec.Struct, frozen=True):
-    """A route that a worker can complete, with what its engine knows of its cost.
-
-    `expected_ms` is the manifest's time for one request in one lane: the rate before anything was measured.
-    `model` is the identity `name@version` that metrics are labelled with (`auto` where the photo decides).
-    """
-
-    route: str
-    model: str
-    expected_ms: float
 
 
 class Hello(msgspec.Struct, frozen=True):
