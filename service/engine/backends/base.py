@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -14,11 +15,28 @@ from models.manifest import Manifest
 Array = npt.NDArray[np.generic]
 
 
-class Session(Protocol):
-    """A loaded graph. `run` is safe from several threads."""
+@dataclass(frozen=True, slots=True)
+class Border:
+    """One input or output of a loaded graph; a dynamic axis is None in `shape`."""
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run one batch; the first axis of every array is the batch.
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+class Session(Protocol):
+    """A loaded graph."""
+
+    @property
+    def inputs(self) -> tuple[Border, ...]:
+        """What the graph takes."""
+
+    @property
+    def outputs(self) -> tuple[Border, ...]:
+        """What the graph can give."""
+
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        """Run one batch, the first axis of every array, and fetch the named outputs; safe from several threads.
 
         Raises:
             EngineError: the graph failed; the message goes to the log, not to a caller.
@@ -31,8 +49,17 @@ class Backend(Protocol):
     name: str
 
     def load(self, folder: Path, manifest: Manifest, graph: str) -> Session:
-        """Load the file that `graph` (`main`, `vision`, `fuse`) names in the manifest."""
+        """Load the file that `graph` (`main`, `vision`, `fuse`) names in the manifest.
+
+        Raises:
+            EngineError: the file is no graph that this backend runs.
+            DeviceError: the device cannot run it; no other bundle would fare better.
+        """
 
 
 class EngineError(RuntimeError):
     """A graph could not be loaded or run."""
+
+
+class DeviceError(RuntimeError):
+    """The chosen device cannot be used; the message is one sentence for a person and says what to do."""
