@@ -1,34 +1,52 @@
 """Every number that an operator may change, read once, each with its unit, range and reason.
 
-Order: command line > environment `FIELDMARK_*` > `fieldmark.toml` > default. Nothing else in the service reads the
-environment.
+Order: command line > environment `FIELDMARK_*` > `fieldmark.toml` > default. Owns the reading, the way settings travel
+to child processes, and the account of where each value came from. Nothing else in the service reads these variables.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+PREFIX = "FIELDMARK_"
+FILE_NAME = "fieldmark.toml"
 
 Device = Literal["cpu", "cuda", "tensorrt"]
+LogFormat = Literal["auto", "text", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class Settings(BaseSettings):
     """The service's settings; frozen after reading."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="FIELDMARK_", toml_file="fieldmark.toml", frozen=True, extra="ignore"
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=FILE_NAME, frozen=True, extra="forbid")
 
     host: str = Field("127.0.0.1", description="Address to listen on; a public one needs keys or --insecure.")
     port: int = Field(8000, ge=0, le=65_535, description="TCP port; 0 lets the system choose.")
     insecure: bool = Field(False, description="Serve a public address without keys.")
-    store: tuple[Path, ...] = Field((), description="Folders of bundles; the first that holds a version wins.")
-    device: Device = Field("cpu", description="Where models run.")
-    workers: int = Field(1, ge=1, le=64, description="Worker processes; one is best on a CPU, one a GPU otherwise.")
+    store: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="Folders of bundles; the first that holds a version wins."
+    )
+    device: Device = Field("cpu", description="Where models run; tensorrt falls back to cuda, never to the CPU.")
+    workers: int | None = Field(
+        None, ge=1, le=64, description="Worker processes; by default one on a CPU, else one a GPU."
+    )
     lanes: int = Field(0, ge=0, le=256, description="Requests a CPU worker runs at once; 0: the usable cores.")
     socket: Path | None = Field(None, description="Unix socket of the local bus; by default a fresh private one.")
 
@@ -54,9 +72,25 @@ class Settings(BaseSettings):
     drain_timeout_s: float = Field(30.0, ge=0, le=3600, description="Time to finish accepted work at shutdown.")
     start_timeout_s: float = Field(120.0, gt=0, le=3600, description="Time for a worker to become ready.")
 
-    log_format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else JSON.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: LogFormat = Field("auto", description="auto: text on a terminal, else JSON.")
+    log_level: LogLevel = Field("info", description="Least level that is logged.")
     testing_backends: bool = Field(False, description="Admit bundles whose backend is a fake; for tests.")
+
+    @field_validator("store", mode="before")
+    @classmethod
+    def _split_store(cls, value: object) -> object:
+        """Take one text as a list of folders with `:` between them, as PATH does."""
+        if isinstance(value, str):
+            return tuple(part for part in value.split(os.pathsep) if part)
+        return value
+
+    @field_validator("store")
+    @classmethod
+    def _one_folder_each(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        for folder in value:
+            if os.pathsep in str(folder):
+                raise ValueError(f"{folder} holds a {os.pathsep!r}, which separates folders")
+        return value
 
     @classmethod
     def settings_customise_sources(
@@ -71,40 +105,98 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
-def usable_cores() -> int:
-    """Cores this process may use: its affinity, and the cgroup's CPU quota rounded up."""
-    cores = len(os.sched_getaffinity(0))
-    quota = _cgroup_cores()
-    return max(1, min(cores, quota) if quota else cores)
+class _InheritedSettings(Settings):
+    """What the supervisor decided, word for word: a child does not read the file again, which may have changed."""
+
+    model_config = SettingsConfigDict(toml_file=None)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only the environment."""
+        return (env_settings,)
 
 
-def _cgroup_cores() -> int | None:
-    """Whole cores of the CPU quota (cgroup v2 `cpu.max`, v1 `cpu.cfs_*`), or None without one."""
+class SettingsError(ValueError):
+    """The settings cannot be used; the text names each fault, its value and where it came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting as `fieldmark settings` shows it."""
+
+    name: str
+    value: str
+    origin: str
+    description: str
+
+
+def read_settings(given: Mapping[str, Any] | None = None) -> Settings:
+    """Read all settings; `given` holds the values of the command line, where None means not given.
+
+    Raises:
+        SettingsError: a value is not possible, a name is unknown, or the file is not TOML.
+    """
+    named = {name: value for name, value in (given or {}).items() if value is not None}
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        try:
-            quota = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text().strip()
-            period = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text().strip()
-        except OSError:
-            return None
-    if quota in ("max", "-1"):
-        return None
-    return max(1, -(-int(quota) // int(period)))
+        return Settings(**named)
+    except ValidationError as error:
+        origins = _origins(named)
+        faults = [_describe_fault(fault, origins) for fault in error.errors()]
+        raise SettingsError("; ".join(faults)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{FILE_NAME} is not TOML: {error}") from error
 
 
-def explain(settings: Settings, given: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Each setting as (name, value, where it came from); `given` are the values of the command line."""
-    from_file = TomlConfigSettingsSource(Settings)()
-    rows = []
+def read_inherited() -> Settings:
+    """Read the settings that a supervisor handed down through `to_environment`."""
+    return _InheritedSettings()
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """Spell all settings as the environment variables that give them back; what is None stays out."""
+    variables = {}
     for name in Settings.model_fields:
-        if name in given:
-            origin = "command line"
-        elif f"FIELDMARK_{name.upper()}" in os.environ:
-            origin = "environment"
-        elif name in from_file:
-            origin = "fieldmark.toml"
-        else:
-            origin = "default"
-        rows.append((name, str(getattr(settings, name)), origin))
+        value = getattr(settings, name)
+        if value is not None:
+            text = os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)
+            variables[PREFIX + name.upper()] = text
+    return variables
+
+
+def explain(settings: Settings, given: Iterable[str] = ()) -> list[SettingRow]:
+    """Give each setting with its value and origin; `given` names those of the command line."""
+    origins = _origins(given)
+    rows = []
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        text = os.pathsep.join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
+        rows.append(SettingRow(name, text, origins.get(name, "default"), field.description or ""))
     return rows
+
+
+def _origins(given: Iterable[str]) -> dict[str, str]:
+    """Where each setting that is not a default comes from; the strongest source is written last."""
+    origins = dict.fromkeys(TomlConfigSettingsSource(Settings)(), FILE_NAME)
+    for variable in os.environ:
+        name = variable.lower().removeprefix(PREFIX.lower())
+        if variable.upper().startswith(PREFIX) and name in Settings.model_fields:
+            origins[name] = "environment"
+    return origins | dict.fromkeys(given, "command line")
+
+
+def _describe_fault(fault: ErrorDetails, origins: Mapping[str, str]) -> str:
+    name = str(fault["loc"][0])
+    origin = origins.get(name, "default")
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"{name} ({origin}): there is no such setting{hint}"
+    reason = fault["msg"].removeprefix("Value error, ")
+    return f"{name} = {fault['input']!r} ({origin}): {reason[:1].lower()}{reason[1:]}"

@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.settings import Settings, SettingsError, explain, read_inherited, read_settings, to_environment
+
+
+@pytest.fixture(autouse=True)
+def _clean_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"FIELDMARK_{name.upper()}", raising=False)
+
+
+def test_the_command_line_beats_the_environment_which_beats_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("fieldmark.toml").write_text("port = 1\nlanes = 1\nqueue_limit = 1\n")
+    monkeypatch.setenv("FIELDMARK_PORT", "2")
+    monkeypatch.setenv("FIELDMARK_LANES", "2")
+
+    read = read_settings({"port": 3, "host": None})
+
+    assert (read.port, read.lanes, read.queue_limit, read.host) == (3, 2, 1, "127.0.0.1")
+
+
+def test_each_value_is_shown_with_its_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("fieldmark.toml").write_text('device = "cuda"\n')
+    monkeypatch.setenv("fieldmark_lanes", "2")
+    given = {"port": 9000}
+
+    rows = {row.name: row for row in explain(read_settings(given), given)}
+
+    assert {name: (row.value, row.origin) for name, row in rows.items() if row.origin != "default"} == {
+        "port": ("9000", "command line"),
+        "lanes": ("2", "environment"),
+        "device": ("cuda", "fieldmark.toml"),
+    }
+    assert list(rows) == list(Settings.model_fields)
+    assert rows["workers"].value == ""
+    assert all(row.description for row in rows.values())
+
+
+def test_folders_are_separated_as_in_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIELDMARK_STORE", "/a:/b c")
+    assert read_settings().store == (Path("/a"), Path("/b c"))
+    assert read_settings({"store": [Path("/x")]}).store == (Path("/x"),)
+    with pytest.raises(SettingsError, match="separates folders"):
+        read_settings({"store": [Path("/a:b")]})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "sentence"),
+    [
+        ("FIELDMARK_PORT", "70000", "port = '70000' (environment): input should be less than or equal to 65535"),
+        ("FIELDMARK_LANES", "two", "lanes = 'two' (environment): input should be a valid integer"),
+        ("FIELDMARK_DEVICE", "tpu", "device = 'tpu' (environment): input should be 'cpu', 'cuda' or 'tensorrt'"),
+    ],
+)
+def test_an_impossible_value_is_named_with_its_origin(
+    variable: str, text: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    assert str(caught.value).startswith(sentence)
+
+
+def test_every_fault_is_named_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"port": -1, "lanes": -1})
+    assert "port" in str(caught.value)
+    assert "lanes" in str(caught.value)
+
+
+def test_a_misspelt_name_in_the_file_is_refused_with_a_proposal() -> None:
+    Path("fieldmark.toml").write_text("prot = 1\n")
+    with pytest.raises(SettingsError, match=r"prot \(fieldmark.toml\): there is no such setting; did you mean port\?"):
+        read_settings()
+
+
+def test_a_broken_file_is_named() -> None:
+    Path("fieldmark.toml").write_text("port = \n")
+    with pytest.raises(SettingsError, match=r"fieldmark\.toml is not TOML"):
+        read_settings()
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    port=st.integers(0, 65_535),
+    workers=st.none() | st.integers(1, 64),
+    bulk_share=st.floats(0, 1),
+    insecure=st.booleans(),
+    store=st.lists(st.text("abc ./-", min_size=1).map(Path), max_size=3).map(tuple),
+)
+def test_a_child_reads_exactly_what_its_supervisor_decided(
+    port: int, workers: int | None, bulk_share: float, insecure: bool, store: tuple[Path, ...]
+) -> None:
+    decided = read_settings(
+        {"port": port, "workers": workers, "bulk_share": bulk_share, "insecure": insecure, "store": store}
+    )
+    with pytest.MonkeyPatch.context() as child:
+        for variable, text in to_environment(decided).items():
+            child.setenv(variable, text)
+        assert read_inherited().model_dump() == decided.model_dump()
+
+
+def test_a_child_does_not_read_the_file_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    decided = read_settings()
+    for variable, text in to_environment(decided).items():
+        monkeypatch.setenv(variable, text)
+    Path("fieldmark.toml").write_text('workers = 7\nsocket = "/elsewhere"\nnonsense = true\n')
+    assert read_inherited().model_dump() == decided.model_dump()
+
+
+def test_settings_cannot_be_changed_after_reading() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        read_settings().port = 1  # type: ignore[misc]
