@@ -71,7 +71,12 @@ class RouteView:
 
 @dataclass(slots=True)
 class Counters:
-    """What the bus has counted since it started; metrics read them."""
+    """What the bus has counted since it started; metrics read them.
+
+    `refused` counts per reason (`wait`, `deadline`, `count`, `bytes`, `not-ready`, `poison`), `restarts` per reason that
+    a worker gave in its HELLO, `releases` per (model, reason): `credit` (a worker had room), `retry` (another attempt),
+    `alone` (a suspect). `late` are results that nobody waited for any more.
+    """
 
     refused: dict[str, int] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=dict)
@@ -87,7 +92,8 @@ class GatewayBus(Protocol):
     """The gateway's end."""
 
     @property
-    def counters(self) -> Counters: ...
+    def counters(self) -> Counters:
+        """What was counted since the start; live, to be read only."""
 
     async def start(self) -> None:
         """Begin to listen for workers."""
@@ -100,38 +106,56 @@ class GatewayBus(Protocol):
         Raises:
             Overloaded: the predicted wait, the queue's length or its bytes are over their limits, with `retry_after_s`.
             NotReady: no worker can complete the route, or the bus is draining.
+            Poison: these photos brought workers down before, within the last `poison_memory_s`.
+            DeadlineExceeded: the deadline has passed already.
         """
 
-    def workers(self) -> list[WorkerView]: ...
+    def workers(self) -> list[WorkerView]:
+        """The connected workers, in the order in which they came."""
 
-    def routes(self) -> list[RouteView]: ...
+    def routes(self) -> list[RouteView]:
+        """The routes that connected workers can complete."""
 
     @property
-    def queued_bytes(self) -> int: ...
+    def queued_bytes(self) -> int:
+        """Photo bytes of the requests that wait in the queue."""
 
     @property
-    def inflight(self) -> int: ...
+    def inflight(self) -> int:
+        """Requests that workers hold and nobody has answered yet."""
 
     async def drain(self, timeout_s: float) -> None:
         """Refuse new jobs, wait until all accepted ones are answered or the time is over, and close."""
 
 
 class WorkerBus(Protocol):
-    """The worker's end; blocking, used from threads."""
+    """The worker's end; blocking, used from threads.
+
+    One thread calls `receive`. Every delivery is answered exactly once, also a cancelled one (`client-closed`) and an
+    expired one (`deadline`): the answer is what gives its credit back.
+    """
 
     def hello(self, hello: Hello) -> None:
         """Announce the worker; must be the first message."""
 
     def receive(self) -> Delivery | int | None:
-        """Block for the next thing: a delivery, the id of a cancelled request, or None: drain and leave."""
+        """Block for the next thing: a delivery, the id of a cancelled request, or None: nothing more comes.
+
+        None follows the gateway's DRAIN (also the one that confirms `leave`) and the loss of the gateway. What is held
+        is then finished and answered, and the worker leaves.
+        """
 
     def answer(self, result: Result, body: bytes = b"") -> None:
-        """Send one result; safe from any thread."""
+        """Send one result; safe from any thread. To a gateway that is gone it is dropped: its callers are gone too."""
 
     def heartbeat(self, heartbeat: Heartbeat) -> None:
         """Report figures; safe from any thread."""
 
     def leave(self) -> None:
-        """Tell the gateway that no more requests are taken; what is held is still answered."""
+        """Tell the gateway that no more requests are taken; safe from any thread, also while `receive` blocks.
 
-    def close(self) -> None: ...
+        `receive` goes on giving what was on its way already, then None. What is held is still answered.
+        """
+
+    def close(self) -> None:
+        """Hang up; a `receive` that blocks in another thread returns None."""

@@ -7,12 +7,16 @@ copied into it. Times are seconds of the host's monotonic clock, which all proce
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from service.answers import Parameters
 from service.catalog import RouteInfo
+
+CREDIT_LIMIT = 4096  # requests one worker may hold
+LANES_LIMIT = 1024
+ROUTES_LIMIT = 4096  # routes one worker may announce
 
 
 class Kind(IntEnum):
@@ -44,10 +48,10 @@ class Hello(msgspec.Struct, frozen=True):
     worker: str
     pid: int
     device: str
-    lanes: int
-    credit: int
-    routes: list[RouteInfo]
-    catalog: msgspec.Raw
+    lanes: Annotated[int, msgspec.Meta(ge=1, le=LANES_LIMIT)]
+    credit: Annotated[int, msgspec.Meta(ge=1, le=CREDIT_LIMIT)]
+    routes: Annotated[list[RouteInfo], msgspec.Meta(max_length=ROUTES_LIMIT)]
+    catalog: bytes
     started_because: Literal["start", "crash", "wedge", "memory"] = "start"
 
 
@@ -64,7 +68,10 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """The answer to one request: a JSON object in the body, or an error here and no body.
+    """The answer to one request: a JSON object in the body, or an error's slug and safe detail here and no body.
+
+    Each REQUEST gets exactly one RESULT, whatever became of it, because the result gives its credit back: a cancelled
+    request that was dropped is answered with the slug `client-closed`, an expired one with `deadline`.
 
     `decode_ms` and `infer_ms` are wall time spent on this request (for a batch: the batch's time). `model` is the
     identity that answered; `batch` how many requests shared the inference.
@@ -83,19 +90,22 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Cancel(msgspec.Struct, frozen=True):
-    """The caller of this request has left."""
+    """The caller of this request has left or was answered; the worker still answers it, if only with `client-closed`."""
 
     id: int
 
 
 class Credit(msgspec.Struct, frozen=True):
-    """The worker's new credit: how many requests it may hold from now on."""
+    """The worker's new credit: how many requests it may hold from now on; 0 pauses it."""
 
-    credit: int
+    credit: Annotated[int, msgspec.Meta(ge=0, le=CREDIT_LIMIT)]
 
 
 class Drain(msgspec.Struct, frozen=True):
-    """From a worker: it takes no more requests. From the gateway: finish what you hold, then leave."""
+    """From a worker: it takes no more requests. From the gateway: nothing more comes; finish what you hold, then leave.
+
+    The gateway answers a worker's DRAIN with its own, so that the worker knows when nothing is on its way any more.
+    """
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
