@@ -1,0 +1,1 @@
+"""Building blocks that the systems share, one paper's mechanism a file."""
