@@ -1,0 +1,259 @@
+"""PMA: progressive mask attention over image blocks and the phrases of a text, and its image-only configuration.
+
+Paper: Song, Wei, Shen, Chen, "Bi-Modal Progressive Mask Attention for Fine-Grained Recognition", IEEE TIP 2020. In K
+stages the model looks at one image block that it has not used yet and at phrases tied to it; what was used is masked
+for the later stages. No public code exists; equations follow the paper's order, and where it is silent the choice is
+named at the line that makes it.
+
+Masks are kept as 0/1 tensors of what is still available and become a finite penalty where they are used: minus
+infinity would give NaN as soon as everything is masked.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.layers.phrases import PhraseEncoder
+
+MASKED = -1e4  # exp of it is exactly zero in half and single precision, and it is finite in both
+PHRASES_MASKED_A_STAGE = 3
+UNIFORM_MARGIN = 1e-6  # keeps uniform weights from being masked by rounding
+
+
+@dataclass(frozen=True, slots=True)
+class PMAShape:
+    """Widths and counts. `grid` is the side of the feature map, `width` the channels that attention reads."""
+
+    grid: int
+    width: int = 320
+    stages: int = 3
+    stage_width: int = 256
+    reduction: int = 4
+    phrases: int = 12
+    words: int = 6
+    text_width: int = 128
+    embedding: int = 64
+    dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.grid < 2 or self.grid % 2:
+            raise ValueError(f"the feature map has a side of {self.grid}; blocks of 2 x 2 need an even one")
+        if self.stages > (self.grid // 2) ** 2:
+            raise ValueError(f"{self.stages} stages need as many blocks; a side of {self.grid} gives {(self.grid // 2) ** 2}")
+        if self.phrases < PHRASES_MASKED_A_STAGE:
+            raise ValueError(f"{self.phrases} phrases; at least {PHRASES_MASKED_A_STAGE} are needed")
+
+
+class PMAOutput(NamedTuple):
+    """`logits` f32 [B, C]; `features` f32 [B, F]; `stage_block` int64 [B, K]; `stage_weight` f32 [B, K];
+    `phrase_weight` f32 [B, K, P], or None without a text."""
+
+    logits: Tensor
+    features: Tensor
+    stage_block: Tensor
+    stage_weight: Tensor
+    phrase_weight: Tensor | None
+
+
+class SelfAttention(nn.Module):
+    """Equation (1): one score a vector, w2 act(W1 x + b1). `text` takes tanh, otherwise ReLU."""
+
+    def __init__(self, width: int, reduction: int, text: bool) -> None:
+        super().__init__()
+        self.inner = nn.Linear(width, width // reduction)
+        self.score = nn.Linear(width // reduction, 1, bias=False)
+        self.text = text
+        if text:
+            nn.init.xavier_uniform_(self.inner.weight)
+        else:
+            nn.init.kaiming_uniform_(self.inner.weight, nonlinearity="relu")
+        nn.init.zeros_(self.inner.bias)
+        nn.init.normal_(self.score.weight, std=0.01)  # the first attention is near uniform
+
+    def forward(self, x: Tensor) -> Tensor:
+        """f32 [B, n, d] -> scores f32 [B, n]."""
+        hidden = self.inner(x)
+        hidden = hidden.tanh() if self.text else hidden.relu()
+        return self.score(hidden).squeeze(2)
+
+
+class QueryRelation(nn.Module):
+    """Equation (2): how much each phrase belongs to an image block, t . (W3 q) / sqrt(d_t)."""
+
+    def __init__(self, query_width: int, text_width: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(query_width, text_width, bias=False)
+        nn.init.xavier_uniform_(self.query.weight)
+
+    def forward(self, phrases: Tensor, query: Tensor) -> Tensor:
+        """Phrases f32 [B, P, d_t] and block f32 [B, D] -> scores f32 [B, P]."""
+        return torch.bmm(phrases, self.query(query).unsqueeze(2)).squeeze(2) / math.sqrt(phrases.shape[2])
+
+
+class VisualStage(NamedTuple):
+    """One stage's visual result: v_k f32 [B, 2D], the block's descriptor [B, D], its one-hot row and its weight."""
+
+    vector: Tensor
+    local: Tensor
+    block: Tensor
+    weight: Tensor
+
+
+def look(scores: Tensor, available: Tensor, strongest: Tensor, mean: Tensor) -> VisualStage:
+    """Equations (4)-(8) of one stage, given SAM's scores f32 [B, n].
+
+    `strongest` and `mean` f32 [B, n, D] are the 2 x 2 maxima and means of the map. The block is the arg-max of the
+    logits, ties to the lowest index; the caller masks it for later stages.
+    """
+    logits = scores + (1.0 - available) * MASKED
+    attention = logits.softmax(1)
+    index = torch.arange(logits.shape[1], device=logits.device).unsqueeze(0)
+    block = (index == logits.argmax(1, keepdim=True)).to(mean.dtype)
+    overall = torch.bmm(attention.unsqueeze(1), strongest).squeeze(1)
+    local = torch.bmm(block.unsqueeze(1), mean).squeeze(1)
+    return VisualStage(torch.cat([overall, local], dim=1), local, block, (attention * block).sum(1))
+
+
+def masked_softmax(scores: Tensor, available: Tensor) -> Tensor:
+    """Softmax over what is available; zero elsewhere, and zero everywhere if nothing is."""
+    return (scores + (1.0 - available) * MASKED).softmax(1) * available
+
+
+def mask_phrases(weights: Tensor, available: Tensor, count: Tensor) -> Tensor:
+    """Equation (10): what stays available after a stage; all f32 [B, P], `count` f32 [B, 1] = valid phrases.
+
+    A phrase goes when it is among the three heaviest, heavier than uniform, and not the weakest that is left: the
+    last condition keeps one phrase always.
+    """
+    index = torch.arange(weights.shape[1], device=weights.device)
+    candidates = torch.where(available > 0, weights, -torch.ones_like(weights))
+    top = candidates.topk(PHRASES_MASKED_A_STAGE, dim=1).indices
+    is_top = (top.unsqueeze(2) == index).to(weights.dtype).sum(1)
+    weakest = torch.where(available > 0, weights, 2.0 * torch.ones_like(weights)).argmin(1, keepdim=True)
+    is_spared = (index.unsqueeze(0) == weakest).to(weights.dtype)
+    is_heavy = (weights * count > 1.0 + UNIFORM_MARGIN).to(weights.dtype)
+    return available * (1.0 - is_top * is_heavy * available * (1.0 - is_spared))
+
+
+class _VisualStream(nn.Module):
+    """What both configurations share: the map's blocks, one SAM a stage, the object vector."""
+
+    def __init__(self, backbone: nn.Module, backbone_width: int, shape: PMAShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.backbone = backbone
+        self.reduce = nn.Sequential(
+            nn.Conv2d(backbone_width, shape.width, 1, bias=False), nn.BatchNorm2d(shape.width), nn.ReLU()
+        )
+        self.visual_attention = nn.ModuleList(
+            SelfAttention(shape.width, shape.reduction, text=False) for _ in range(shape.stages)
+        )
+
+    def blocks(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Image -> x_obj f32 [B, D0], block maxima Y and block means P, both f32 [B, n, D]."""
+        maps = self.backbone(x)
+        reduced = self.reduce(maps)
+        count = (self.shape.grid // 2) ** 2
+        strongest, mean = (
+            pool(reduced, 2).reshape(-1, self.shape.width, count).transpose(1, 2) for pool in (F.max_pool2d, F.avg_pool2d)
+        )
+        return maps.mean((2, 3)), strongest, mean
+
+    def stage_blocks(self, rows: list[Tensor]) -> Tensor:
+        """One-hot rows [B, n] of the stages -> indices int64 [B, K]."""
+        return torch.stack([row.argmax(1) for row in rows], dim=1)
+
+
+class PMAVisual(_VisualStream):
+    """PMA without a text: the visual stream and the aggregation, with weights of its own."""
+
+    def __init__(self, backbone: nn.Module, backbone_width: int, classes: int, shape: PMAShape) -> None:
+        super().__init__(backbone, backbone_width, shape)
+        self.aggregate = nn.Linear(2 * shape.width, shape.stage_width)
+        self.classifier = nn.Linear(backbone_width + shape.stages * shape.stage_width, classes)
+        _init_heads(self.aggregate, self.classifier)
+
+    def explain(self, x: Tensor) -> PMAOutput:
+        """RGB f32 [B, 3, S, S] in 0..255 -> all outputs."""
+        whole, strongest, mean = self.blocks(x)
+        available = torch.ones_like(mean[:, :, 0])
+        outputs, rows, weights = [whole], [], []
+        for attention in self.visual_attention:
+            seen = look(attention(strongest), available, strongest, mean)
+            available = available * (1.0 - seen.block)
+            outputs.append(self.aggregate(seen.vector))
+            rows.append(seen.block)
+            weights.append(seen.weight)
+        features = torch.cat(outputs, dim=1)
+        logits = self.classifier(F.dropout(features, self.shape.dropout, self.training))
+        return PMAOutput(logits, features, self.stage_blocks(rows), torch.stack(weights, dim=1), None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """RGB f32 [B, 3, S, S] in 0..255 -> logits f32 [B, C]."""
+        return self.explain(x).logits
+
+
+class PMA(_VisualStream):
+    """The bimodal system: an image and the phrases of a text."""
+
+    def __init__(self, backbone: nn.Module, backbone_width: int, classes: int, vocabulary: int, shape: PMAShape) -> None:
+        super().__init__(backbone, backbone_width, shape)
+        self.phrases = PhraseEncoder(vocabulary, shape.embedding, shape.text_width)
+        self.text_attention = nn.ModuleList(
+            SelfAttention(shape.text_width, shape.reduction, text=True) for _ in range(shape.stages)
+        )
+        self.relation = nn.ModuleList(QueryRelation(shape.width, shape.text_width) for _ in range(shape.stages))
+        self.aggregate = nn.Linear(2 * shape.width + 2 * shape.text_width, shape.stage_width)
+        self.classifier = nn.Linear(backbone_width + shape.stages * shape.stage_width, classes)
+        _init_heads(self.aggregate, self.classifier)
+
+    def explain(self, x: Tensor, phrases: Tensor) -> PMAOutput:
+        """RGB f32 [B, 3, S, S] in 0..255 and word ids int64 [B, P, T] -> all outputs."""
+        whole, strongest, mean = self.blocks(x)
+        vectors, valid = self.phrases(phrases)
+        count = valid.sum(1, keepdim=True)
+        available, available_text = torch.ones_like(mean[:, :, 0]), valid
+        outputs, rows, weights, phrase_weights = [whole], [], [], []
+        for visual, text, relation in zip(self.visual_attention, self.text_attention, self.relation, strict=True):
+            seen = look(visual(strongest), available, strongest, mean)
+            available = available * (1.0 - seen.block)
+            tied = masked_softmax(relation(vectors, seen.local), available_text)  # (9)
+            available_text = mask_phrases(tied, available_text, count)  # (10), before (11)
+            remaining = masked_softmax(text(vectors), available_text)  # (11)
+            read = torch.bmm(torch.stack([remaining, tied], dim=1), vectors).flatten(1)  # (12) [t_glob; t_loc]
+            outputs.append(self.aggregate(torch.cat([seen.vector, read], dim=1)))
+            rows.append(seen.block)
+            weights.append(seen.weight)
+            phrase_weights.append(tied)
+        features = torch.cat(outputs, dim=1)
+        logits = self.classifier(F.dropout(features, self.shape.dropout, self.training))
+        return PMAOutput(
+            logits,
+            features,
+            self.stage_blocks(rows),
+            torch.stack(weights, dim=1),
+            torch.stack(phrase_weights, dim=1),
+        )
+
+    def forward(self, x: Tensor, phrases: Tensor) -> Tensor:
+        """RGB f32 [B, 3, S, S] in 0..255 and word ids int64 [B, P, T] -> logits f32 [B, C]."""
+        return self.explain(x, phrases).logits
+
+
+def _init_heads(*layers: nn.Linear) -> None:
+    for layer in layers:
+        nn.init.xavier_uniform_(layer.weight)
+        nn.init.zeros_(layer.bias)
+
+
+def block_box(block: int, grid: int, stride_px: int) -> tuple[int, int, int, int]:
+    """The pixels of a block of a `grid` x `grid` map: x, y, width, height of the model's input."""
+    row, column = divmod(block, grid // 2)
+    side = 2 * stride_px
+    return column * side, row * side, side, side
