@@ -129,7 +129,7 @@ class TinyBackbone(nn.Module):
         return y
 
 
-SHAPE = PMAShape(grid=6, width=8, stage_width=16, phrases=6, words=4, text_width=12, embedding=5)
+SHAPE = PMAShape(grid=6, width=24, stage_width=16, reduction=2, phrases=6, words=4, text_width=12, embedding=5)
 
 
 @pytest.fixture
