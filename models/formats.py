@@ -17,15 +17,26 @@ _SIGNATURES: tuple[tuple[str, int, bytes], ...] = (
     ("TIFF", 0, b"MM\x00*"),
     ("BMP", 0, b"BM"),
 )
+#: "BM" alone begins many a text; the size of the header behind the first 14 bytes is one of these.
+_BMP_HEADER_SIZES = frozenset({12, 40, 52, 56, 64, 108, 124})
 
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-SNIFF_BYTES = 16
+SNIFF_BYTES = 18
 
 
 def sniff_format(head: bytes | bytearray | memoryview) -> str | None:
     """Name the format of an image from its first `SNIFF_BYTES` bytes, or None for anything that is not allowed."""
     start = bytes(head[:SNIFF_BYTES])
     for name, offset, signature in _SIGNATURES:
-        if start[offset : offset + len(signature)] == signature and (name != "WEBP" or start[:4] == b"RIFF"):
+        if start[offset : offset + len(signature)] == signature and _is_complete(name, start):
             return name
     return None
+
+
+def _is_complete(name: str, start: bytes) -> bool:
+    """Whether the rest of the head bears out a signature that is too short or too late to tell alone."""
+    if name == "WEBP":
+        return start[:4] == b"RIFF"
+    if name == "BMP":
+        return len(start) == SNIFF_BYTES and int.from_bytes(start[14:18], "little") in _BMP_HEADER_SIZES
+    return True

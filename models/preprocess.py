@@ -1,18 +1,18 @@
 """From the bytes of a photo to the pixels a model sees: the one definition that training, export and serving share.
 
 Owns the size limits, scaled decoding, orientation, colour conversion and the fit to a model's square input. Leaves
-normalisation to the exported graphs, so that only bytes are moved. Torch-free and free of state.
+normalisation to the exported graphs, so that only bytes are moved. Torch-free; decodes in any number of threads, for
+nothing that is shared is changed after `prepare_decoders`.
 
 A photo is decoded to just above the size that is needed (JPEG by DCT scaling, the rest by whole-number box reduction);
-the remaining factor, below two, is bilinear.
+the remaining factor, below two, is bilinear. Colours are taken as sRGB: embedded profiles are not applied, in training
+neither.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,29 +20,55 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
-from PIL import Image
+from PIL import Image, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from models.formats import FORMATS, sniff_format
+from models.headers import Encoded, read_directory, read_jpeg_header, read_orientation
 
 Pixels = npt.NDArray[np.uint8]
 Fit = Literal["crop", "squash", "letterbox"]
 
-PIXELS_LIMIT = 100_000_000
 SIDE_LIMIT_PX = 65_535
-_ORIENTATION_TAG = 0x0112
+PIXELS_LIMIT = 100_000_000
+#: Where the whole photo has to be held before it can be reduced: everything but a JPEG of one scan. About 0.5 GB.
+HELD_PIXELS_LIMIT = 50_000_000
+#: A progressive JPEG can ask for endless passes over its pixels in a few bytes each; encoders make about ten.
+SCANS_LIMIT = 100
+#: Values in one entry of a TIFF's directory, such as the places of its strips.
+TIFF_VALUES_LIMIT = 1 << 18
+_BYTES_KINDS = frozenset({1, 2, 6, 7})  # TIFF types of one byte: profiles and thumbnails, which may be long
+
 _LETTERBOX_GREY = 128
 
-#: EXIF orientation -> (transpose, mirror left-right, mirror top-bottom), applied in this order to rows x columns.
-_ORIENTATIONS: dict[int, tuple[bool, bool, bool]] = {
-    1: (False, False, False),
-    2: (False, True, False),
-    3: (False, True, True),
-    4: (False, False, True),
-    5: (True, False, False),
-    6: (True, True, False),
-    7: (True, True, True),
-    8: (True, False, True),
+#: EXIF orientation -> (transpose, then the axis to flip: 0 top-bottom, 1 left-right, -1 both).
+_ORIENTATIONS: dict[int, tuple[bool, int | None]] = {
+    1: (False, None),
+    2: (False, 1),
+    3: (False, -1),
+    4: (False, 0),
+    5: (True, None),
+    6: (True, 1),
+    7: (True, -1),
+    8: (True, 0),
 }
+
+#: The readers themselves: `Image.open` would guess the format and warn by a size limit of its own.
+_READERS: dict[str, type[ImageFile.ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WEBP": WebPImageFile,
+    "GIF": GifImageFile,
+    "BMP": BmpImageFile,
+    "TIFF": TiffImageFile,
+}
+_FULL_SCALE = {"I": 65_535.0, "F": 1.0}  # of greys by Pillow's mode, unless the photo goes beyond; 16 bit: 65,535
+_TRANSPARENT_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 
 
 class ImageError(ValueError):
@@ -62,33 +88,37 @@ class Photo:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
-    format: str
-    width: int
-    height: int
-    orientation: int
-    is_plain_jpeg: bool
+def prepare_decoders() -> None:
+    """Set this process up for decoding in several threads; call it once, before the first of them starts.
+
+    One photo takes one thread, so OpenCV's own pool is turned off. Pillow's warnings about odd files are silenced for
+    good: doing so around each decode would race, since Python's warning filters belong to the process.
+    """
+    cv2.setNumThreads(1)
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def decode(data: bytes | memoryview, need_px: int | None = None) -> Photo:
+def decode(data: Encoded, need_px: int | None = None) -> Photo:
     """Decode an encoded photo to upright RGB, reduced to just above `need_px` on both sides (None: full size).
 
+    An animation gives its first frame; transparency lies on white.
+
     Raises:
-        ImageError: an unknown format, over `PIXELS_LIMIT` or `SIDE_LIMIT_PX`, or damaged data.
+        ImageError: an unknown format, over a limit, or damaged or incomplete data.
     """
     format_name = sniff_format(data)
     if format_name is None:
         raise ImageError(f"not an image in an allowed format ({', '.join(FORMATS)})")
-    with _image_errors(format_name), Image.open(io.BytesIO(data), formats=[format_name]) as image:
-        header = _check_header(image, format_name)
-        pixels = _decode_jpeg(data, need_px) if header.is_plain_jpeg else None
-        if pixels is None:
-            pixels = _decode_with_pillow(image, need_px)
-    pixels = _orient(pixels, header.orientation)
-    if header.orientation >= 5:
-        return Photo(pixels, header.height, header.width)
-    return Photo(pixels, header.width, header.height)
+    try:
+        if format_name == "JPEG":
+            return _decode_jpeg(data, need_px)
+        return _decode_with_pillow(data, format_name, need_px)
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError("the image does not fit into memory") from error
+    except Exception as error:  # Pillow's readers raise almost anything on damaged files; their words may hold paths
+        raise ImageError(f"the {format_name} data is damaged or incomplete") from error
 
 
 def fit_pixels(pixels: Pixels, size_px: int, fit: Fit) -> Pixels:
@@ -113,89 +143,100 @@ def fit_pixels(pixels: Pixels, size_px: int, fit: Fit) -> Pixels:
     return canvas
 
 
-def preprocess(data: bytes | memoryview, size_px: int, fit: Fit) -> tuple[Pixels, Photo]:
+def preprocess(data: Encoded, size_px: int, fit: Fit) -> tuple[Pixels, Photo]:
     """Decode and fit in one step: the model's input, uint8 [size_px, size_px, 3], and the photo it was made from."""
     photo = decode(data, size_px)
     return fit_pixels(photo.pixels, size_px, fit), photo
 
 
-@contextmanager
-def _image_errors(format_name: str) -> Iterator[None]:
-    """Turn what the decoders raise into `ImageError`, without their messages: those may hold paths."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except ImageError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"the image has more than {PIXELS_LIMIT:,} pixels") from error
-    except MemoryError as error:
-        raise ImageError("the image does not fit into memory") from error
-    except Exception as error:  # Pillow's plugins raise almost anything on damaged files
-        raise ImageError(f"the {format_name} data is damaged or incomplete") from error
-
-
-def _check_header(image: Image.Image, format_name: str) -> _Header:
-    width, height = image.size
+def _check_size(width: int, height: int, pixels_limit: int) -> None:
     if width < 1 or height < 1:
         raise ImageError(f"the image has no pixels ({width} x {height})")
     if max(width, height) > SIDE_LIMIT_PX:
         raise ImageError(f"the image is {width} x {height} pixels; a side may have at most {SIDE_LIMIT_PX:,}")
-    if width * height > PIXELS_LIMIT:
-        raise ImageError(f"the image is {width} x {height} pixels; at most {PIXELS_LIMIT:,} are decoded")
-    orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-    if orientation not in _ORIENTATIONS:
-        orientation = 1
-    is_plain_jpeg = format_name == "JPEG" and image.mode in ("RGB", "L")
-    return _Header(format_name, width, height, orientation, is_plain_jpeg)
+    if width * height > pixels_limit:
+        raise ImageError(f"the image is {width} x {height} pixels; at most {pixels_limit:,} of its kind are decoded")
 
 
-def _decode_jpeg(data: bytes | memoryview, need_px: int | None) -> Pixels | None:
-    """Decode with DCT scaling, or None where the strict decoder objects and Pillow has to judge."""
+def _decode_jpeg(data: Encoded, need_px: int | None) -> Photo:
+    header = read_jpeg_header(data)
+    if header.scans > SCANS_LIMIT:
+        raise ImageError(f"the JPEG has more than {SCANS_LIMIT} scans")
+    is_plain = header.components in (1, 3)
+    streams = is_plain and header.scans == 1
+    _check_size(header.width, header.height, PIXELS_LIMIT if streams else HELD_PIXELS_LIMIT)
+    pixels = _decode_plain_jpeg(data, need_px) if is_plain else None
+    if pixels is None:
+        return _decode_with_pillow(data, "JPEG", need_px)
+    return _upright(pixels, header.width, header.height, header.orientation)
+
+
+def _decode_plain_jpeg(data: Encoded, need_px: int | None) -> Pixels | None:
+    """Decode grey or colour with DCT scaling, or None where the strict decoder objects and Pillow has to judge."""
     try:
-        if need_px is None:
-            return simplejpeg.decode_jpeg(data, "RGB")
-        return simplejpeg.decode_jpeg(data, "RGB", min_height=need_px, min_width=need_px, min_factor=1)
-    except ValueError:
+        least = need_px or 0
+        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=least, min_width=least, min_factor=1)
+    except ValueError as error:
+        # libjpeg fills what is missing with grey and only warns. Other warnings are about a few stray bytes.
+        if "premature end" in str(error).lower():
+            raise ImageError("the JPEG data ends too early") from error
         return None
+    return pixels
 
 
-def _decode_with_pillow(image: Image.Image, need_px: int | None) -> Pixels:
-    width, height = image.size
-    if need_px is not None and image.format == "JPEG":
-        image.draft(None, (need_px, need_px))
-    frame: Image.Image = _to_rgb(image)
+def _decode_with_pillow(data: Encoded, format_name: str, need_px: int | None) -> Photo:
+    if format_name == "TIFF":
+        _check_directory(data)
+    with _READERS[format_name](io.BytesIO(data)) as image:
+        width, height = image.size
+        _check_size(width, height, HELD_PIXELS_LIMIT)
+        if need_px is not None and format_name == "JPEG":
+            image.draft(None, (need_px, need_px))
+        image.load()
+        # A TIFF's orientation is applied by its reader; a PNG's may stand behind the pixels.
+        orientation = 1 if format_name == "TIFF" else read_orientation(image.info.get("exif", b""))
+        return _upright(_to_pixels(image, need_px), width, height, orientation)
+
+
+def _check_directory(data: Encoded) -> None:
+    """Refuse a TIFF whose directory would fill memory with numbers before its size is known."""
+    most = max((tag.count for tag in read_directory(data) if tag.kind not in _BYTES_KINDS), default=0)
+    if most > TIFF_VALUES_LIMIT:
+        raise ImageError(f"an entry of the TIFF's directory holds {most:,} values; at most {TIFF_VALUES_LIMIT:,}")
+
+
+def _to_pixels(image: Image.Image, need_px: int | None) -> Pixels:
+    """Bring any Pillow mode to RGB: deep greys are scaled to 8 bits, transparency lies on white."""
+    if image.mode in _FULL_SCALE or image.mode.startswith("I;16"):
+        image = _to_eight_bits(image)
+    elif image.mode in _TRANSPARENT_MODES or "transparency" in image.info:
+        image = image.convert("RGBA")
+    elif image.mode != "L":
+        image = image.convert("RGB")
     if need_px is not None:
-        factors = (max(1, frame.width // need_px), max(1, frame.height // need_px))
+        factors = (max(1, image.width // need_px), max(1, image.height // need_px))
         if factors != (1, 1):
-            frame = frame.reduce(factors)
-    return np.asarray(frame, np.uint8)
+            image = image.reduce(factors)
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.asarray(image.convert("RGB"), np.uint8)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Bring any Pillow mode to RGB: 16-bit and float greys are scaled, transparency lies on white."""
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        values = np.asarray(image, np.float32)
-        top = 65_535.0 if image.mode != "F" else max(float(np.nanmax(values)), 1e-6)
-        grey = np.clip(np.nan_to_num(values) * (255.0 / top), 0, 255).astype(np.uint8)
-        return Image.fromarray(grey).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        layered = image.convert("RGBA")
-        white = Image.new("RGBA", layered.size, "white")
-        return Image.alpha_composite(white, layered).convert("RGB")
-    return image.convert("RGB")
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Scale a deep grey's full range, or its brightest value if that lies beyond, to 255."""
+    values = np.nan_to_num(np.asarray(image, np.float32), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    top = max(_FULL_SCALE.get(image.mode, 65_535.0), float(values.max()))
+    return Image.fromarray(np.asarray(cv2.convertScaleAbs(np.maximum(values, 0.0, out=values), alpha=255.0 / top)))
 
 
-def _orient(pixels: Pixels, orientation: int) -> Pixels:
-    transpose, mirror, flip = _ORIENTATIONS[orientation]
+def _upright(pixels: Pixels, width: int, height: int, orientation: int) -> Photo:
+    transpose, flip = _ORIENTATIONS[orientation]
     if transpose:
-        pixels = pixels.transpose(1, 0, 2)
-    if mirror:
-        pixels = pixels[:, ::-1]
-    if flip:
-        pixels = pixels[::-1]
-    return np.ascontiguousarray(pixels)
+        pixels = np.asarray(cv2.transpose(pixels), np.uint8)
+        width, height = height, width
+    if flip is not None:
+        pixels = np.asarray(cv2.flip(pixels, flip), np.uint8)
+    return Photo(pixels, width, height)
 
 
 def _resize(pixels: Pixels, rows: int, columns: int) -> Pixels:

@@ -65,7 +65,9 @@ def read_levels(path: Path) -> LabelTable:
     if len({line[0] for line in lines}) != len(lines):
         raise DataError(f"{path.name}: a class id stands twice")
     levels = tuple(header[2:])
-    return LabelTable(levels, tuple(Label(line[0], line[1], dict(zip(levels, line[2:], strict=True))) for line in lines))
+    return LabelTable(
+        levels, tuple(Label(line[0], line[1], dict(zip(levels, line[2:], strict=True))) for line in lines)
+    )
 
 
 def write_labels(path: Path, table: LabelTable) -> None:
