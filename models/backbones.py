@@ -160,13 +160,10 @@ class MobileNet(nn.Module):
 def load_efficientnet_lite(backbone: MobileNet, path: Path) -> None:
     """Fill an EfficientNet-Lite backbone from its published checkpoint (keys in the EfficientNet-PyTorch style)."""
     published = torch.load(path, map_location="cpu", weights_only=True)
-    state: dict[str, Tensor] = {}
-    for key in backbone.state_dict():
-        state[key] = published[_efficientnet_key(key, backbone)]
-    backbone.load_state_dict(state)
+    backbone.load_state_dict({key: published[_efficientnet_key(key)] for key in backbone.state_dict()})
 
 
-def _efficientnet_key(key: str, backbone: MobileNet) -> str:
+def _efficientnet_key(key: str) -> str:
     """Our name -> theirs: the norms of a block are numbered _bn0, _bn1, _bn2 in order, expand first where it exists."""
     part, _, rest = key.partition(".")
     if part == "stem":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -50,5 +49,5 @@ class PlainClassifier(nn.Module):
         features = maps.mean((2, 3))
         logits = self.classifier(features)
         weights = F.embedding(logits.argmax(1), self.classifier.weight)
-        activation = torch.matmul(weights.unsqueeze(1), maps.flatten(2)).relu().reshape(-1, *maps.shape[2:])
+        activation = (maps * weights[:, :, None, None]).sum(1).relu()
         return PlainOutput(logits, features, activation)

