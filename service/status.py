@@ -61,7 +61,7 @@ class StatusPipe:
     def failed(self, sentence: str) -> None:
         """Say why this process cannot start."""
         if self._fd is None:
-            print(sentence, file=sys.stderr)  # noqa: T201 - there is no supervisor that would say it
+            sys.stderr.write(sentence + "\n")
         self._write("failed", sentence)
 
     def _write(self, *words: str | int) -> None:

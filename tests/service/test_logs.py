@@ -3,24 +3,10 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
-import structlog
 
 from service.logs import TEXT_LIMIT, bound_contextvars, configure, get_logger
 from service.settings import Settings
-
-
-@pytest.fixture(autouse=True)
-def _restore_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def test_an_event_is_one_json_object_with_its_fields() -> None:

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.settings import Settings, SettingsError, explain, read_inherited, read_settings, to_environment
@@ -85,7 +85,7 @@ def test_a_broken_file_is_named() -> None:
         read_settings()
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50)
 @given(
     port=st.integers(0, 65_535),
     workers=st.none() | st.integers(1, 64),

@@ -1,0 +1,89 @@
+"""`fieldmark gateway` and `fieldmark worker N`: the processes that the supervisor starts.
+
+Owns their few arguments and the tie to the parent. Neither typer nor rich is imported here. With a status pipe the
+settings come from the environment alone, as the supervisor resolved them; without one the process was started by hand and
+reads them as every command does.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from service.logs import configure
+from service.settings import Settings, SettingsError, read_inherited, read_settings
+from service.status import StatusPipe, die_with_parent
+
+StartedBecause = Literal["start", "crash", "wedge", "memory"]
+
+USAGE = f"""usage: fieldmark gateway [--status-fd N]
+       fieldmark worker INDEX [--status-fd N] [--started-because {"|".join(get_args(StartedBecause))}]
+
+`fieldmark serve` starts both; started by hand they read FIELDMARK_* and fieldmark.toml, and share FIELDMARK_SOCKET."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessArguments:
+    """What the supervisor says to a child; `index` is None for the gateway."""
+
+    index: int | None = None
+    status_fd: int | None = None
+    started_because: StartedBecause = "start"
+
+
+def run_process(arguments: list[str]) -> int:
+    """Run the gateway or a worker until it ends."""
+    try:
+        parsed = parse_arguments(arguments)
+    except ValueError as error:
+        sys.stderr.write(f"fieldmark: {error}\n{USAGE}\n")
+        return 2
+    if parsed.status_fd is not None:
+        die_with_parent(parsed.status_fd)
+    status = StatusPipe(parsed.status_fd)
+    try:
+        settings = read_settings() if parsed.status_fd is None else read_inherited()
+    except SettingsError as error:
+        status.failed(f"fieldmark: {error}")
+        return 2
+    return _run_gateway(settings, status) if parsed.index is None else _run_worker(settings, parsed, status)
+
+
+def parse_arguments(arguments: list[str]) -> ProcessArguments:
+    """Read the arguments; raises ValueError with a sentence."""
+    command, *rest = arguments
+    index = _whole_number("INDEX", rest.pop(0) if rest else "") if command == "worker" else None
+    status_fd, reason = None, "start"
+    while rest:
+        option = rest.pop(0)
+        value = rest.pop(0) if rest else ""
+        if option == "--status-fd":
+            status_fd = _whole_number(option, value)
+        elif option == "--started-because" and command == "worker":
+            reason = value
+        else:
+            raise ValueError(f"{command} does not know {option}")
+    if reason not in get_args(StartedBecause):
+        raise ValueError(f"--started-because {reason!r} is not one of {', '.join(get_args(StartedBecause))}")
+    return ProcessArguments(index, status_fd, cast("StartedBecause", reason))
+
+
+def _whole_number(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"{name} must be a whole number, not {text!r}")
+    return int(text)
+
+
+def _run_gateway(settings: Settings, status: StatusPipe) -> int:
+    configure(settings, "gateway")
+    from service.gateway.main import run_gateway
+
+    return run_gateway(settings, status)
+
+
+def _run_worker(settings: Settings, parsed: ProcessArguments, status: StatusPipe) -> int:
+    configure(settings, f"worker {parsed.index}")
+    from service.worker.main import run_worker
+
+    return run_worker(settings, parsed.index or 0, status, parsed.started_because)

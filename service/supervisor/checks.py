@@ -1,0 +1,80 @@
+"""What the supervisor refuses before it starts anything, each as one sentence.
+
+What only a child can find out (a provider that is missing, a bundle that is broken) it says itself, as `failed`.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+from importlib.util import find_spec
+
+from service.settings import Settings
+
+_NEEDED = {
+    "httptools": "the gateway would fall back to a parser that costs three times as much",
+    "simplejpeg": "JPEG photos could not be decoded",
+    "onnxruntime": "no model could be run; install the extra `cpu` or `gpu`",
+}
+
+
+class StartRefused(Exception):
+    """The service cannot start; the text is one sentence for a person."""
+
+
+def check_start(settings: Settings) -> None:
+    """Refuse what cannot work or must not be; `settings.store` is resolved already.
+
+    Raises:
+        StartRefused: with the first reason found.
+    """
+    check_address(settings)
+    for package, consequence in _NEEDED.items():
+        if find_spec(package) is None:
+            raise StartRefused(f"The package {package} is not installed: {consequence}.")
+    check_port(settings.host, settings.port)
+
+
+def check_address(settings: Settings) -> None:
+    """Refuse an address that other machines reach, unless the operator insists: there are no keys yet."""
+    if not is_loopback(settings.host) and not settings.insecure:
+        raise StartRefused(
+            f"--host {settings.host} can be reached by other machines, and nothing asks them for a key: "
+            "listen on 127.0.0.1, or insist with --insecure."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches an address; a name other than `localhost` counts as public."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_port(host: str, port: int) -> None:
+    """Bind the address once, so that a port in use is told before anything runs."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise StartRefused(f"--host {host} is not an address of this machine ({error.strerror}).") from error
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise StartRefused(_bind_fault(host, port, error)) from error
+
+
+def _bind_fault(host: str, port: int, error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"Port {port} on {host} is in use: choose another with --port, or stop what listens there."
+        case errno.EACCES:
+            return f"Port {port} is not open to this user: choose one above 1023 with --port."
+        case errno.EADDRNOTAVAIL:
+            return f"--host {host} is not an address of this machine."
+        case code:
+            return f"Cannot listen on {host}, port {port}: {os.strerror(code or 0)}."

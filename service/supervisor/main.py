@@ -1,0 +1,105 @@
+"""`fieldmark serve`: the start-up order and the shutdown order, each readable from top to bottom.
+
+Start: resolve the stores, refuse what could not work, make the private folder of the bus, start gateway and workers side
+by side, say the address once all are ready. End: the gateway stops accepting, finishes and leaves; the workers follow;
+the folder goes. The exit status is 0 after an ordered end and 1 with one sentence otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from service.logs import get_logger, is_text
+from service.machine import visible_gpus
+from service.settings import Settings
+from service.stores import StoreMissing, resolve_stores
+from service.supervisor.checks import StartRefused, check_start
+from service.supervisor.child import ChildProcess, Reason, Role, child_command, child_environment, start_child
+from service.supervisor.loop import Loop
+from service.supervisor.supervision import Supervision
+
+#: The longest path of a Unix socket that Linux takes (unix(7)), less the terminating zero.
+SOCKET_PATH_LIMIT = 107
+
+log = get_logger()
+
+
+def serve(settings: Settings) -> int:
+    """Run the service until it is told to end; gives the exit status."""
+    try:
+        settings = settings.model_copy(update={"store": resolve_stores(settings.store)})
+        check_start(settings)
+        with bus_socket(settings.socket) as socket_path:
+            return _run(settings.model_copy(update={"socket": socket_path}))
+    except (StoreMissing, StartRefused) as refusal:
+        _say_failure(str(refusal))
+        return 1
+
+
+def _run(settings: Settings) -> int:
+    loop = Loop()
+    gpus = visible_gpus() if settings.device != "cpu" else ()
+    workers = settings.workers or max(1, len(gpus))
+
+    def start(role: Role, index: int, reason: Reason) -> ChildProcess:
+        gpu = gpus[index % len(gpus)] if gpus else None
+        pinned = settings.model_copy(update={"port": supervision.address[1]}) if supervision.address else settings
+        child = start_child(child_command(role, index, reason), child_environment(pinned, role, gpu, os.environ))
+        loop.watch(child)
+        return child
+
+    supervision = Supervision(settings, workers, start, time.monotonic, lambda *address: _say_ready(settings, *address))
+    status = loop.run(supervision)
+    if supervision.failure:
+        _say_failure(supervision.failure)
+    return status
+
+
+@contextmanager
+def bus_socket(named: Path | None) -> Iterator[Path]:
+    """Give the path of the bus's socket: the named one, or a fresh one in a folder that only this user can enter.
+
+    The folder stands where the system keeps such things, or in /tmp where that path is too long for a socket.
+
+    Raises:
+        StartRefused: the named path is too long.
+    """
+    if named is not None:
+        if len(os.fsencode(named)) > SOCKET_PATH_LIMIT:
+            raise StartRefused(f"The path of the socket, {named}, is longer than {SOCKET_PATH_LIMIT} bytes.")
+        yield named
+        return
+    folder = Path(tempfile.mkdtemp(prefix="fieldmark-", dir=_runtime_root()))
+    try:
+        yield folder / "bus.sock"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runtime_root() -> str:
+    for root in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir()):
+        if (
+            os.access(root, os.W_OK | os.X_OK)
+            and len(os.fsencode(root)) + len("/fieldmark-12345678/bus.sock") <= SOCKET_PATH_LIMIT
+        ):
+            return root
+    return "/tmp"  # noqa: S108 - mkdtemp makes a fresh folder in it, for this user alone
+
+
+def _say_ready(settings: Settings, host: str, port: int) -> None:
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    if is_text(settings):
+        sys.stderr.write(f"Fieldmark is ready on {url} (its documentation: {url}/docs)\n")
+    else:
+        log.info("ready", url=url)
+
+
+def _say_failure(sentence: str) -> None:
+    sys.stderr.write(f"fieldmark: {sentence}\n")

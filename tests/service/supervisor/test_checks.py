@@ -1,0 +1,47 @@
+import socket
+
+import pytest
+
+from service.settings import Settings
+from service.supervisor import checks
+from service.supervisor.checks import StartRefused, check_address, check_port, check_start, is_loopback
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org", ""])
+def test_an_address_that_others_reach_needs_insecure(host: str) -> None:
+    with pytest.raises(StartRefused, match="--insecure"):
+        check_address(Settings(host=host))
+    check_address(Settings(host=host, insecure=True))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost"])
+def test_an_address_of_this_machine_alone_needs_nothing(host: str) -> None:
+    assert is_loopback(host)
+    check_address(Settings(host=host))
+
+
+def test_a_port_in_use_is_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(StartRefused) as caught:
+            check_port("127.0.0.1", port)
+    assert str(caught.value) == (
+        f"Port {port} on 127.0.0.1 is in use: choose another with --port, or stop what listens there."
+    )
+    check_port("127.0.0.1", port)
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(StartRefused, match=r"--host 192\.0\.2\.1 is not an address of this machine"):
+        check_port("192.0.2.1", 0)
+
+
+@pytest.mark.parametrize("package", ["httptools", "simplejpeg", "onnxruntime"])
+def test_a_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "find_spec", lambda name: None if name == package else object())
+    with pytest.raises(StartRefused, match=f"The package {package} is not installed"):
+        check_start(Settings(port=0))
+
+
+def test_a_good_start_passes() -> None:
+    check_start(Settings(port=0))
