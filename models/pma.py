@@ -45,14 +45,17 @@ class PMAShape:
         if self.grid < 2 or self.grid % 2:
             raise ValueError(f"the feature map has a side of {self.grid}; blocks of 2 x 2 need an even one")
         if self.stages > (self.grid // 2) ** 2:
-            raise ValueError(f"{self.stages} stages need as many blocks; a side of {self.grid} gives {(self.grid // 2) ** 2}")
+            raise ValueError(
+                f"{self.stages} stages need as many blocks; a side of {self.grid} gives {(self.grid // 2) ** 2}"
+            )
         if self.phrases < PHRASES_MASKED_A_STAGE:
             raise ValueError(f"{self.phrases} phrases; at least {PHRASES_MASKED_A_STAGE} are needed")
 
 
 class PMAOutput(NamedTuple):
     """`logits` f32 [B, C]; `features` f32 [B, F]; `stage_block` int64 [B, K]; `stage_weight` f32 [B, K];
-    `phrase_weight` f32 [B, K, P], or None without a text."""
+    `phrase_weight` f32 [B, K, P], or None without a text.
+    """
 
     logits: Tensor
     features: Tensor
@@ -161,7 +164,8 @@ class _VisualStream(nn.Module):
         reduced = self.reduce(maps)
         count = (self.shape.grid // 2) ** 2
         strongest, mean = (
-            pool(reduced, 2).reshape(-1, self.shape.width, count).transpose(1, 2) for pool in (F.max_pool2d, F.avg_pool2d)
+            pool(reduced, 2).reshape(-1, self.shape.width, count).transpose(1, 2)
+            for pool in (F.max_pool2d, F.avg_pool2d)
         )
         return maps.mean((2, 3)), strongest, mean
 
@@ -202,7 +206,9 @@ class PMAVisual(_VisualStream):
 class PMA(_VisualStream):
     """The bimodal system: an image and the phrases of a text."""
 
-    def __init__(self, backbone: nn.Module, backbone_width: int, classes: int, vocabulary: int, shape: PMAShape) -> None:
+    def __init__(
+        self, backbone: nn.Module, backbone_width: int, classes: int, vocabulary: int, shape: PMAShape
+    ) -> None:
         super().__init__(backbone, backbone_width, shape)
         self.phrases = PhraseEncoder(vocabulary, shape.embedding, shape.text_width)
         self.text_attention = nn.ModuleList(

@@ -59,7 +59,12 @@ class S3N(nn.Module):
     """
 
     def __init__(
-        self, backbone: MobileNet, classes: int, size_px: int, dense_buffers: bool = False, beta: tuple[float, float] = (0.09, 0.3)
+        self,
+        backbone: MobileNet,
+        classes: int,
+        size_px: int,
+        dense_buffers: bool = False,
+        beta: tuple[float, float] = (0.09, 0.3),
     ) -> None:
         super().__init__()
         width = backbone.out_channels
@@ -140,7 +145,9 @@ def response_map(maps: Tensor, raw: Tensor, weight: Tensor) -> Tensor:
     is_confident = (top_entropy(raw) < ENTROPY_GATE).float().unsqueeze(1)
     chosen = is_confident * rows[:, 0] + (1.0 - is_confident) * rows.mean(1)
     _, channels, height, width = maps.shape
-    coarse = torch.bmm(chosen.unsqueeze(1), maps.float().reshape(-1, channels, height * width)).reshape(-1, height, width)
+    coarse = torch.bmm(chosen.unsqueeze(1), maps.float().reshape(-1, channels, height * width)).reshape(
+        -1, height, width
+    )
     up_y = hat_weights(GRID, height).to(coarse)
     up_x = hat_weights(GRID, width).to(coarse)
     return up_y @ coarse @ up_x.T

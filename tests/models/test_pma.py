@@ -5,7 +5,17 @@ import torch
 from torch import nn
 
 from models.layers.phrases import PhraseEncoder
-from models.pma import PMA, PMAShape, PMAVisual, QueryRelation, SelfAttention, block_box, look, mask_phrases, masked_softmax
+from models.pma import (
+    PMA,
+    PMAShape,
+    PMAVisual,
+    QueryRelation,
+    SelfAttention,
+    block_box,
+    look,
+    mask_phrases,
+    masked_softmax,
+)
 from models.pma_student import distillation_loss
 
 VECTORS = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]])

@@ -45,7 +45,8 @@ def test_known_answer_1_entropy_gate(probabilities: tuple[float, ...], entropy: 
 
 
 @pytest.mark.parametrize(
-    ("classes", "top", "entropy"), [(200, 9.0, 0.028028), (200, 7.0, 0.163268), (200, 0.0, 0.132458), (20, 0.0, 0.748933)]
+    ("classes", "top", "entropy"),
+    [(200, 9.0, 0.028028), (200, 7.0, 0.163268), (200, 0.0, 0.132458), (20, 0.0, 0.748933)],
 )
 def test_known_answer_1_entropy_is_not_monotone(classes: int, top: float, entropy: float) -> None:
     logits = torch.zeros(1, classes)
@@ -71,7 +72,9 @@ def test_known_answer_2_peaks_of_a_small_map() -> None:
         (0.49, 0.3, True, (2.040816, 2.016880, 1.835227, 1.519529)),
     ],
 )
-def test_known_answer_3_attention_along_a_row(value: float, beta: float, inverse: bool, expected: tuple[float, ...]) -> None:
+def test_known_answer_3_attention_along_a_row(
+    value: float, beta: float, inverse: bool, expected: tuple[float, ...]
+) -> None:
     response = _peak_map((15, 10, value))
     attention = s3n.attention_map(response, (response > 0).float(), torch.tensor(beta), inverse)[0, 15] - s3n.BASE
     for distance, answer in zip((0, 1, 3, 5), expected, strict=True):
@@ -162,7 +165,9 @@ def test_known_answer_9_delta_attention() -> None:
     attention = torch.full((1, GRID, GRID), 0.09)
     attention[0, 15, 15] = 1.09
     x, _ = SparseSampler(64).nodes(attention)
-    assert x[0, 15, [10, 14, 15, 16, 20]].tolist() == pytest.approx([0.339512, 0.468467, 0.5, 0.531533, 0.660488], abs=1e-5)
+    assert x[0, 15, [10, 14, 15, 16, 20]].tolist() == pytest.approx(
+        [0.339512, 0.468467, 0.5, 0.531533, 0.660488], abs=1e-5
+    )
 
 
 def test_known_answer_10_label_smoothing() -> None:
