@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, cast
 
 from deploy.bench.load.meter import is_alive, tree_of
 from deploy.bench.load.window import ROOT, Address
@@ -127,7 +128,7 @@ FORM_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
 def form_of(photo: bytes) -> bytes:
     """Wrap a photo as the form that a browser would send."""
     head = (
-        f"--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"image\"; filename=\"photo.jpg\"\r\n"
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="photo.jpg"\r\n'
         "Content-Type: image/jpeg\r\n\r\n"
     )
     return head.encode() + photo + f"\r\n--{BOUNDARY}--\r\n".encode()
@@ -179,25 +180,24 @@ class Limit:
             command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.pid = self._process.pid
+        self._commands = cast("IO[str]", self._process.stdin)
+        self._answers = cast("IO[str]", self._process.stdout)
         self._read_line()
 
     def run(self, threads: int, seconds: float) -> dict[str, float]:
         """Recognise for `seconds`: photos, seconds, median_s, p99_s."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{threads} {seconds}\n")
-        self._process.stdin.flush()
+        self._commands.write(f"{threads} {seconds}\n")
+        self._commands.flush()
         result: dict[str, float] = json.loads(self._read_line())
         return result
 
     def close(self) -> None:
         """End it."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        self._commands.close()
         self._process.wait(STOP_TIMEOUT_S)
 
     def _read_line(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line = self._answers.readline()
         if not line:
             raise ServerError(f"the in-process limit ended with {self._process.wait()}")
         return line

@@ -56,7 +56,9 @@ def ratio_of_pooled_percentiles(
     Pairs of windows are drawn anew, and within a drawn window its latencies, so that five windows give more than a
     handful of different draws.
     """
-    pairs = [(np.asarray(our, np.float64), np.asarray(their, np.float64)) for our, their in zip(ours, theirs, strict=True)]
+    pairs = [
+        (np.asarray(our, np.float64), np.asarray(their, np.float64)) for our, their in zip(ours, theirs, strict=True)
+    ]
     source = np.random.default_rng(SEED)
     ratios = np.empty(DRAWS // 4)
     for draw in range(len(ratios)):

@@ -71,7 +71,12 @@ def tree_cpu_s(root: int) -> float:
 
 def tree_pss_bytes(root: int) -> int:
     """Memory of a process tree: proportional set size, in which shared pages are split among their users."""
-    return sum(_rollup_bytes(pid, "Pss") for pid in tree_of(root))
+    return sum(process_pss_bytes(pid) for pid in tree_of(root))
+
+
+def process_pss_bytes(pid: int) -> int:
+    """Proportional set size of one process."""
+    return _rollup_bytes(pid, "Pss")
 
 
 def resident_bytes(pid: int) -> int:

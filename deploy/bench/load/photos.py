@@ -11,6 +11,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps
 
 SAMPLES = Path(__file__).parents[3] / "tests" / "samples"
@@ -19,6 +20,8 @@ TARGET_BYTES = 91_000
 QUALITY = 88
 CHROMA_420 = 2  # Pillow's number for 4:2:0
 _STEPS = 10
+
+Picture = npt.NDArray[np.float32]
 
 
 def make_photos(folder: Path, samples: Path = SAMPLES, target_bytes: int = TARGET_BYTES) -> list[Path]:
@@ -47,14 +50,16 @@ def make_photo(sample: Path, seed: int, target_bytes: int = TARGET_BYTES) -> byt
     return _encode(_with_noise(picture, noise, low))
 
 
-def _with_noise(picture: np.ndarray, noise: np.ndarray, amount: float) -> np.ndarray:
+def _with_noise(picture: Picture, noise: Picture, amount: float) -> Picture:
     if amount < 0.0:
-        mean = picture.mean(axis=(0, 1), keepdims=True)
-        return mean + (picture - mean) * (1.0 + amount)
-    return picture + noise * amount
+        mean = picture.mean(axis=(0, 1), keepdims=True, dtype=np.float32)
+        return np.asarray(mean + (picture - mean) * np.float32(1.0 + amount), np.float32)
+    return np.asarray(picture + noise * np.float32(amount), np.float32)
 
 
-def _encode(picture: np.ndarray) -> bytes:
+def _encode(picture: Picture) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).save(file, "JPEG", quality=QUALITY, subsampling=CHROMA_420)
+    Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).save(
+        file, "JPEG", quality=QUALITY, subsampling=CHROMA_420
+    )
     return file.getvalue()

@@ -97,9 +97,7 @@ class Window:
         return percentile(self.latencies_s(), percent) * 1000.0
 
 
-def measure(
-    root_pid: int, address: Address, load: Load, cpu_s: Callable[[int], float] = tree_cpu_s
-) -> Window:
+def measure(root_pid: int, address: Address, load: Load, cpu_s: Callable[[int], float] = tree_cpu_s) -> Window:
     """Run one window against the server whose process tree starts at `root_pid`.
 
     `cpu_s` reads what is charged: the whole tree, or one process of it.
