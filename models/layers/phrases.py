@@ -27,12 +27,13 @@ class PhraseEncoder(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.1)
         with torch.no_grad():
             self.embedding.weight[PAD].zero_()
-        nn.init.xavier_uniform_(self.lstm.weight_ih_l0)
-        nn.init.orthogonal_(self.lstm.weight_hh_l0)
-        nn.init.zeros_(self.lstm.bias_ih_l0)
-        nn.init.zeros_(self.lstm.bias_hh_l0)
+        gates = dict(self.lstm.named_parameters())
+        nn.init.xavier_uniform_(gates["weight_ih_l0"])
+        nn.init.orthogonal_(gates["weight_hh_l0"])
+        nn.init.zeros_(gates["bias_ih_l0"])
+        nn.init.zeros_(gates["bias_hh_l0"])
         with torch.no_grad():  # gates are ordered input, forget, cell, output
-            self.lstm.bias_ih_l0[width : 2 * width].fill_(1.0)
+            gates["bias_ih_l0"][width : 2 * width].fill_(1.0)
 
     def forward(self, phrases: Tensor) -> tuple[Tensor, Tensor]:
         """Encode; the last state is picked by a product with a one-hot row, which exports without a gather."""
