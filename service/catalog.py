@@ -26,7 +26,11 @@ class LabelEntry(msgspec.Struct, frozen=True):
 
 
 class ModelEntry(msgspec.Struct, frozen=True):
-    """One bundle. A refused one has `faults` and perhaps little else."""
+    """One bundle. A refused one has `faults` and perhaps little else.
+
+    `default`: of the versions of its name it is the one that answers where only the name is given. Which name answers
+    for a domain stands in the domain's entry.
+    """
 
     name: str
     version: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ import numpy.typing as npt
 from models.manifest import Manifest
 
 Array = npt.NDArray[np.generic]
+#: Which graph of a bundle: most have `main` alone.
+Graph = Literal["main", "vision", "fuse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,13 @@ class Session(Protocol):
 
 
 class Backend(Protocol):
-    """A way to run graphs."""
+    """A way to run graphs. Where `is_gpu`, a batch's time is not known before it was run there."""
 
     name: str
+    is_gpu: bool
 
-    def load(self, folder: Path, manifest: Manifest, graph: str) -> Session:
-        """Load the file that `graph` (`main`, `vision`, `fuse`) names in the manifest.
+    def load(self, folder: Path, manifest: Manifest, graph: Graph) -> Session:
+        """Load the file that the manifest's `graphs` names.
 
         Raises:
             EngineError: the file is no graph that this backend runs.
@@ -61,5 +64,9 @@ class EngineError(RuntimeError):
     """A graph could not be loaded or run."""
 
 
-class DeviceError(RuntimeError):
-    """The chosen device cannot be used; the message is one sentence for a person and says what to do."""
+class StartError(RuntimeError):
+    """An engine cannot start; the message is one sentence for a person and says what to do."""
+
+
+class DeviceError(StartError):
+    """The chosen device cannot be used, or not for this graph."""

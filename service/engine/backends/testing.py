@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.manifest import Fake, Manifest
-from service.engine.backends.base import Array, Backend, Border
+from service.engine.backends.base import Array, Backend, Border, Graph
 
 Images = npt.NDArray[np.uint8]
 Struck = npt.NDArray[np.bool_]
@@ -66,8 +66,9 @@ class EchoBackend:
     """Answers at once."""
 
     name = "echo"
+    is_gpu = False
 
-    def load(self, folder: Path, manifest: Manifest, graph: str) -> FakeSession:
+    def load(self, folder: Path, manifest: Manifest, graph: Graph) -> FakeSession:
         """Make a session from the manifest alone."""
         return FakeSession(manifest)
 
@@ -76,11 +77,12 @@ class SlowBackend:
     """A device with a known latency curve: a batch of n takes `base_ms + item_ms * n`."""
 
     name = "slow"
+    is_gpu = False
 
     def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sleep = sleep
 
-    def load(self, folder: Path, manifest: Manifest, graph: str) -> FakeSession:
+    def load(self, folder: Path, manifest: Manifest, graph: Graph) -> FakeSession:
         """Make a session that takes the manifest's time."""
         fake = manifest.fake or Fake()
 
@@ -94,11 +96,12 @@ class CrashBackend:
     """Ends its process on a striking photo, as a fault in native code does."""
 
     name = "crash"
+    is_gpu = False
 
     def __init__(self, crash: Callable[[], None] | None = None) -> None:
         self._crash = crash or _abort
 
-    def load(self, folder: Path, manifest: Manifest, graph: str) -> FakeSession:
+    def load(self, folder: Path, manifest: Manifest, graph: Graph) -> FakeSession:
         """Make a session that crashes."""
         return FakeSession(manifest, lambda struck: self._crash() if struck.any() else None)
 
@@ -107,11 +110,12 @@ class WedgeBackend:
     """Never comes back from a striking photo."""
 
     name = "wedge"
+    is_gpu = False
 
     def __init__(self, block: Callable[[], object] | None = None) -> None:
         self._block = block or threading.Event().wait
 
-    def load(self, folder: Path, manifest: Manifest, graph: str) -> FakeSession:
+    def load(self, folder: Path, manifest: Manifest, graph: Graph) -> FakeSession:
         """Make a session that blocks."""
         return FakeSession(manifest, lambda struck: _call(self._block) if struck.any() else None)
 
@@ -120,8 +124,9 @@ class NanBackend:
     """Answers a striking photo with NaN."""
 
     name = "nan"
+    is_gpu = False
 
-    def load(self, folder: Path, manifest: Manifest, graph: str) -> FakeSession:
+    def load(self, folder: Path, manifest: Manifest, graph: Graph) -> FakeSession:
         """Make a session with damaged answers."""
         return FakeSession(manifest, answers_nan=True)
 

@@ -1,0 +1,56 @@
+"""From a manifest to the backend that runs it, on the device of this process.
+
+Owns the choice: ONNX Runtime, loaded when the first bundle wants it, or a fake where fakes are admitted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.manifest import BundleError, Manifest
+from service.engine.backends.base import Backend
+from service.engine.backends.providers import PROFILE_BATCHES
+from service.engine.bundle import Bundle, load_bundle
+from service.settings import Device
+
+#: Tasks that have a plan; bundles of other tasks are refused until they have.
+SERVED_TASKS = frozenset({"classify"})
+#: The most photos in one run of a graph: it bounds the memory of activations.
+BATCH_LIMIT = PROFILE_BATCHES[-1]
+
+
+class Loader:
+    """Loads bundles onto one device."""
+
+    def __init__(self, device: Device = "cpu", *, testing_backends: bool = False, cache: Path | None = None) -> None:
+        self._device: Device = device
+        self._testing_backends = testing_backends
+        self._cache = cache
+        self._ort: Backend | None = None
+
+    def load(self, folder: Path) -> Bundle:
+        """Load one bundle.
+
+        Raises:
+            BundleError: with every fault found.
+            DeviceError: the device cannot be used.
+        """
+        return load_bundle(folder, self._choose_backend, BATCH_LIMIT)
+
+    def _choose_backend(self, manifest: Manifest) -> Backend:
+        if manifest.task not in SERVED_TASKS:
+            raise BundleError(manifest.identity, [f"task {manifest.task!r} is not served by this Fieldmark"])
+        if manifest.backend == "onnx":
+            return self._onnx_runtime()
+        if not self._testing_backends:
+            raise BundleError(manifest.identity, [f"backend {manifest.backend!r} is for tests and not admitted here"])
+        from service.engine.backends.testing import FAKES
+
+        return FAKES[manifest.backend]()
+
+    def _onnx_runtime(self) -> Backend:
+        if self._ort is None:
+            from service.engine.backends.ort import OrtBackend
+
+            self._ort = OrtBackend(self._device, cache=self._cache)
+        return self._ort

@@ -1,0 +1,1 @@
+"""The worker process: requests from the bus, answers of the engine."""
