@@ -7,6 +7,7 @@ rules of ordering, credit, deadlines, retries and refusal live behind the gatewa
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -78,9 +79,9 @@ class Counters:
     `alone` (a suspect). `late` are results that nobody waited for any more.
     """
 
-    refused: dict[str, int] = field(default_factory=dict)
-    restarts: dict[str, int] = field(default_factory=dict)
-    releases: dict[tuple[str, str], int] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
+    restarts: Counter[str] = field(default_factory=Counter)
+    releases: Counter[tuple[str, str]] = field(default_factory=Counter)
     expired: int = 0
     cancelled: int = 0
     retried: int = 0

@@ -1,0 +1,102 @@
+"""Whether a job may enter the queue, and when a refused client should come back.
+
+A job is refused when it would wait longer than it may, or when the queue is full by count or by bytes. What the wait will
+be is the forecast's business; this file owns the rules and the promise that a refusal makes.
+
+The promise: whoever comes back once after `Retry-After` should get in. Two things stand against it. Clients told the
+same time come back as one wave, so each refusal books a place in a line of returns: they come at a part of the measured
+rate and leave the rest to new clients. And while the overload lasts, a client that comes back meets it again; so the
+first return is put where the overload has presumably ended: an overload is taken to last as long again as it has lasted,
+and a few seconds at least.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.bus.messages import Priority
+from service.errors import NotReady, Overloaded
+from service.settings import Settings
+
+RETURN_SHARE = 0.4  # of the rate is given to returning clients; new ones may then bring a load of 0.6
+SHORTEST_OVERLOAD_S = 5.0  # how long an overload is taken to last at least
+CALM_S = 2.0  # without a refusal for so long an overload has ended
+RETURN_LIMIT_S = 60.0  # nobody is sent away for longer
+RESTART_S = 3  # a worker that is started again is ready after so long
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What stands before a new job: predicted wait, its own run, and the time that one request takes of the route."""
+
+    wait_s: float
+    service_s: float
+    interval_s: float
+    queued: int
+    queued_bytes: int
+
+
+class Returns:
+    """The line of returns: when the clients that were refused are told to come back."""
+
+    def __init__(self) -> None:
+        self._overload_began = -math.inf
+        self._last_refusal = -math.inf
+        self._last_return = -math.inf
+
+    def book(self, now: float, drain_s: float, interval_s: float) -> float:
+        """Seconds from now until the next free place in the line."""
+        if now - self._last_refusal > CALM_S:
+            self._overload_began = now
+        self._last_refusal = now
+        age = now - self._overload_began
+        overload_ends = self._overload_began + max(SHORTEST_OVERLOAD_S, 2 * age)
+        free_from = max(now + drain_s, overload_ends, self._last_return + interval_s / RETURN_SHARE)
+        self._last_return = min(free_from, now + RETURN_LIMIT_S)
+        return self._last_return - now
+
+
+class Admission:
+    """The rules of refusal. `random` gives numbers in 0..1 for the jitter."""
+
+    def __init__(self, settings: Settings, random: Callable[[], float]) -> None:
+        self._max_wait_s = settings.max_queue_wait_ms / 1000
+        self._limit = settings.queue_limit
+        self._limit_bytes = settings.queue_limit_bytes
+        self._random = random
+        self._returns = Returns()
+
+    def refusal(self, load: Load, priority: Priority, size_bytes: int, left_s: float) -> tuple[str, str] | None:
+        """Why a job of `size_bytes` with `left_s` seconds to live is refused: (reason, sentence), or None.
+
+        A job that would run at once is never refused for its short life: only waiting is admission's business.
+        """
+        if load.queued >= self._limit:
+            return "count", f"{load.queued} requests are waiting, the limit is {self._limit}"
+        if load.queued_bytes + size_bytes > self._limit_bytes:
+            return "bytes", f"{load.queued_bytes + size_bytes} bytes would be waiting, the limit is {self._limit_bytes}"
+        if priority is Priority.INTERACTIVE and load.wait_s > self._max_wait_s:
+            return "wait", f"the request would wait {load.wait_s:.2f} s, the limit is {self._max_wait_s:.2f} s"
+        if load.wait_s > 0 and load.wait_s + load.service_s > left_s:
+            return "deadline", f"the request would wait {load.wait_s:.2f} s and has {left_s:.2f} s left"
+        return None
+
+    def overloaded(self, reason: str, sentence: str, load: Load, now: float) -> Overloaded:
+        """The refusal with its `Retry-After`.
+
+        A job that is in too great a hurry for an ordinary queue is no sign of overload: its client may come back when
+        that queue has drained.
+        """
+        drain_s = load.wait_s
+        if reason != "deadline":
+            drain_s = self._returns.book(now, drain_s, load.interval_s)
+        return Overloaded(sentence, retry_after_s=max(1, math.ceil(drain_s)) + self._jitter_s())
+
+    def not_ready(self, sentence: str) -> NotReady:
+        """The refusal while no worker serves a route."""
+        return NotReady(sentence, retry_after_s=RESTART_S + self._jitter_s())
+
+    def _jitter_s(self) -> int:
+        return int(self._random() < 0.5)

@@ -1,0 +1,382 @@
+"""The one owner of accepted jobs: queue, workers, what they hold, retries, deadlines.
+
+The dispatcher decides and keeps account; it opens no socket, arms no timer and reads the time only from the clock that
+it was given. A bus calls it from one thread: `submit` and `leave` for callers, `join` ... `lost` for workers, `expire`
+when `next_deadline` has come. It calls back through `Link` (towards a worker) and a ticket's `settle` (towards the
+caller), never twice for one ticket.
+
+Order and shares are the queue's, refusals are admission's, suspects and poison are explained in recovery.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+from service.bus.admission import Admission, Load
+from service.bus.base import Counters, Job, Outcome, RouteView, WorkerView
+from service.bus.deadlines import Deadlines
+from service.bus.forecast import Forecast
+from service.bus.links import Link, Worker
+from service.bus.messages import Heartbeat, Hello, Priority, Request, Result
+from service.bus.queue import Settle, Ticket, WaitingQueue, newest_first
+from service.bus.recovery import PhotoMemory, SuspectLine, Verdict
+from service.errors import (
+    ClientClosed,
+    DeadlineExceeded,
+    FieldmarkError,
+    Internal,
+    NotReady,
+    Poison,
+    from_wire,
+)
+from service.settings import Settings
+
+DROPPED = frozenset({ClientClosed.slug, DeadlineExceeded.slug})  # a worker's word that it did not run a request
+
+
+class Dispatcher:
+    """Accepts jobs, gives them to workers and answers each exactly once."""
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], float], random: Callable[[], float]) -> None:
+        self.counters = Counters()
+        self._attempts_limit = settings.attempts_limit
+        self._clock = clock
+        self._queue = WaitingQueue(settings.bulk_share)
+        self._suspects = SuspectLine()
+        self._memory = PhotoMemory(settings.poison_memory_s)
+        self._forecast = Forecast(self._queue, self._suspects, settings.bulk_share)
+        self._admission = Admission(settings, random)
+        self._numbers = itertools.count(1)
+        self._open: dict[int, Ticket] = {}
+        self._deadlines = Deadlines(self._open)
+        self._workers: list[Worker] = []
+        self._reserved: Worker | None = None
+        self._is_draining = False
+
+    # Callers
+
+    def submit(self, job: Job, settle: Settle) -> Ticket:
+        """Accept a job, or raise as `GatewayBus.submit` says; `settle` may be called before this returns."""
+        now = self._clock()
+        ticket = Ticket(next(self._numbers), job, settle, submitted=now)
+        try:
+            self._admit(ticket, now)
+        except FieldmarkError as error:
+            if isinstance(error, DeadlineExceeded):
+                self.counters.expired += 1
+            raise
+        self._open[ticket.number] = ticket
+        self._deadlines.add(ticket.number, job.deadline)
+        (self._suspects if ticket.suspect else self._queue).append(ticket)
+        self._release_all(now)
+        return ticket
+
+    def leave(self, ticket: Ticket) -> None:
+        """The caller is gone: drop the job, or tell the worker that has it."""
+        if ticket.settle is not None:
+            self.counters.cancelled += 1
+            self._withdraw(ticket)
+            self._release_all(self._clock())
+
+    def expire(self) -> None:
+        """Answer every job whose deadline has come, wherever it is."""
+        now = self._clock()
+        for number in self._deadlines.due(now):
+            self._expire(self._open[number])
+        self._release_all(now)
+
+    def refuse_new(self) -> None:
+        """Begin to drain: accept no more jobs."""
+        self._is_draining = True
+
+    def abandon(self) -> None:
+        """Answer everything that is still open, because the service ends now."""
+        for ticket in list(self._open.values()):
+            self._withdraw(ticket, NotReady("the service stopped before the request was done"))
+
+    # Workers
+
+    def join(self, link: Link, hello: Hello) -> Worker:
+        """A worker introduced itself; it is given work at once."""
+        worker = Worker(link, hello)
+        if hello.started_because != "start":
+            self.counters.restarts[hello.started_because] += 1
+        self._workers.append(worker)
+        self._regroup()
+        return worker
+
+    def finish(self, worker: Worker, result: Result, body: bytes) -> None:
+        """A worker answered a request."""
+        now = self._clock()
+        given = worker.give_back(result.id, now)
+        if given is None:
+            self.counters.late += 1
+            return
+        ticket, cost_s = given
+        if result.error is None:
+            self._forecast.observe(ticket.job.route, cost_s)
+        self._end_suspicion(worker, ticket)
+        if ticket.settle is None:
+            self.counters.late += result.error not in DROPPED
+        elif result.error == DeadlineExceeded.slug:
+            self._expire(ticket)
+        elif result.error is not None:
+            self._settle(ticket, from_wire(result.error, result.detail))
+        else:
+            queue_ms = 1000 * (ticket.released - ticket.submitted)
+            self._settle(ticket, Outcome(result, body, queue_ms, ticket.attempts))
+        self._release_all(now)
+
+    def grant(self, worker: Worker, credit: int) -> None:
+        """A worker changed its credit."""
+        worker.credit = credit
+        self._release_all(self._clock())
+
+    def beat(self, worker: Worker, heartbeat: Heartbeat) -> None:
+        """A worker reported its figures."""
+        worker.heartbeat = heartbeat
+
+    def pause(self, worker: Worker, *, is_paused: bool) -> None:
+        """The way to a worker is full, or free again."""
+        worker.is_paused = is_paused
+        if not is_paused:
+            self._release_all(self._clock())
+
+    def retire(self, worker: Worker) -> None:
+        """A worker takes no more requests; what it holds it still answers."""
+        if not worker.is_draining:
+            worker.is_draining = True
+            worker.link.drain()
+            self._regroup()
+
+    def lost(self, worker: Worker) -> None:
+        """The way to a worker broke; what it had not answered goes back, as suspects unless it was draining."""
+        now = self._clock()
+        self._workers.remove(worker)
+        tickets = [held.ticket for held in worker.held.values()]
+        worker.held.clear()
+        if self._suspects.running in tickets:
+            self._suspects.running = None
+        if worker.is_draining:
+            self._return([ticket for ticket in tickets if self._may_retry(ticket)])
+        elif worker.is_alone:
+            self._convict(tickets, now)
+        else:
+            self._suspect(tickets, now)
+        self._regroup()
+
+    # Views
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When `expire` must be called next, in seconds of the clock."""
+        return self._deadlines.earliest()
+
+    @property
+    def accepted(self) -> int:
+        """Jobs that still wait for their answer."""
+        return len(self._open)
+
+    @property
+    def inflight(self) -> int:
+        """Jobs that workers hold and nobody has answered yet."""
+        return len(self._open) - len(self._queue) - len(self._suspects)
+
+    @property
+    def queued_bytes(self) -> int:
+        """Photo bytes of the waiting jobs."""
+        return self._queue.size_bytes + self._suspects.size_bytes
+
+    def workers(self) -> list[WorkerView]:
+        """The connected workers, in the order in which they came."""
+        return [worker.view() for worker in self._workers]
+
+    def routes(self) -> list[RouteView]:
+        """The routes that can be completed now, with their depth, predicted wait and rate."""
+        depth = self._suspects.counts()
+        for priority in Priority:
+            depth.update(dict(self._queue.waiting(priority)))
+        return [
+            RouteView(
+                route=route,
+                model=pool.info.model,
+                queued=depth[route],
+                predicted_wait_s=self._forecast.wait_s(route, Priority.INTERACTIVE),
+                rate_per_s=self._forecast.rate_per_s(route),
+            )
+            for route, pool in self._forecast.pools.items()
+        ]
+
+    # Into the queue
+
+    def _admit(self, ticket: Ticket, now: float) -> None:
+        job = ticket.job
+        left_s = job.deadline - now
+        if left_s <= 0:
+            raise DeadlineExceeded
+        if self._is_draining:
+            self.counters.refused["not-ready"] += 1
+            raise NotReady("the service is shutting down")
+        if job.route not in self._forecast.pools:
+            self.counters.refused["not-ready"] += 1
+            raise self._admission.not_ready(f"no worker serves {job.route} now")
+        verdict = self._memory.verdict(job.images, now)
+        if verdict is Verdict.POISON:
+            self.counters.refused["poison"] += 1
+            raise Poison
+        ticket.suspect = verdict is Verdict.SUSPECT
+        load = Load(
+            wait_s=self._forecast.wait_s(job.route, job.priority),
+            service_s=self._forecast.service_s(job.route),
+            interval_s=1 / self._forecast.rate_per_s(job.route),
+            queued=len(self._queue) + len(self._suspects),
+            queued_bytes=self.queued_bytes,
+        )
+        refusal = self._admission.refusal(load, job.priority, ticket.size_bytes, left_s)
+        if refusal:
+            self.counters.refused[refusal[0]] += 1
+            raise self._admission.overloaded(*refusal, load, now)
+
+    # Out of the queue
+
+    def _release_all(self, now: float) -> None:
+        """Give waiting jobs to workers until nobody waits or nobody has room."""
+        self._release_suspect(now)
+        ready = [worker for worker in self._workers if worker is not self._reserved and worker.has_room]
+        while ready and len(self._queue):
+            worker = min(ready, key=lambda worker: worker.load)
+            ticket = self._queue.pop(worker.routes)
+            if ticket is None:
+                ready.remove(worker)
+            elif self._still_wanted(ticket, now):
+                self._release(worker, ticket, now)
+                if not worker.has_room:
+                    ready.remove(worker)
+
+    def _release_suspect(self, now: float) -> None:
+        """Run the next suspect on an idle worker; without one, keep the least loaded worker free for it."""
+        self._reserved = None
+        while self._suspects and self._suspects.running is None:
+            found = self._next_suspect()
+            if found is None:
+                return
+            ticket, worker = found
+            if worker.held or not worker.has_room:
+                self._reserved = worker
+                return
+            self._suspects.remove(ticket)
+            if self._still_wanted(ticket, now):
+                self._suspects.running = ticket
+                worker.is_alone = True
+                self._release(worker, ticket, now)
+
+    def _next_suspect(self) -> tuple[Ticket, Worker] | None:
+        """The oldest suspect that a worker can take, with the least loaded such worker."""
+        for ticket in self._suspects:
+            pool = self._forecast.pools.get(ticket.job.route)
+            if pool is not None:
+                return ticket, min(pool.workers, key=lambda worker: (worker.is_stopped, worker.load))
+        return None
+
+    def _still_wanted(self, ticket: Ticket, now: float) -> bool:
+        """Answer a job that came out of the queue and must not run any more."""
+        if ticket.job.deadline <= now:
+            self._expire(ticket)
+            return False
+        if self._memory.verdict(ticket.images, now) is Verdict.POISON:
+            self._poison(ticket)
+            return False
+        return True
+
+    def _release(self, worker: Worker, ticket: Ticket, now: float) -> None:
+        job = ticket.job
+        ticket.attempts += 1
+        ticket.released = now
+        reason = "alone" if ticket.suspect else "retry" if ticket.attempts > 1 else "credit"
+        self.counters.releases[worker.routes[job.route].model, reason] += 1
+        worker.take(ticket, now)
+        request = Request(
+            id=ticket.number,
+            route=job.route,
+            deadline=job.deadline,
+            sizes=[len(image) for image in job.images],
+            parameters=job.parameters,
+            priority=job.priority,
+            traceparent=job.traceparent,
+        )
+        worker.link.deliver(request, job.images)
+
+    # After a loss
+
+    def _convict(self, tickets: list[Ticket], now: float) -> None:
+        """Treat the suspect that crashed a worker again, alone."""
+        for ticket in tickets:
+            self._memory.record(ticket.images, Verdict.POISON, now)
+            if ticket.settle is not None:
+                self._poison(ticket)
+
+    def _suspect(self, tickets: list[Ticket], now: float) -> None:
+        """Treat what a crashed worker held; jobs that nobody waits for are only remembered."""
+        retried = []
+        for ticket in tickets:
+            if ticket.settle is None:
+                self._memory.record(ticket.images, Verdict.SUSPECT, now)
+            elif self._may_retry(ticket):
+                ticket.suspect = True
+                retried.append(ticket)
+        self._return(retried)
+
+    def _return(self, tickets: list[Ticket]) -> None:
+        """Put jobs back at the head."""
+        self._queue.put_back(ticket for ticket in tickets if not ticket.suspect)
+        for ticket in newest_first(ticket for ticket in tickets if ticket.suspect):
+            self._suspects.put_back(ticket)
+
+    def _may_retry(self, ticket: Ticket) -> bool:
+        """Whether a job that lost its worker gets another attempt; otherwise it is answered."""
+        if ticket.settle is None:
+            return False
+        if ticket.attempts >= self._attempts_limit:
+            self._settle(ticket, Internal(f"the request was lost {ticket.attempts} times, the limit is reached"))
+            return False
+        self.counters.retried += 1
+        return True
+
+    def _end_suspicion(self, worker: Worker, ticket: Ticket) -> None:
+        """A suspect was answered, so it is none."""
+        if ticket.suspect:
+            ticket.suspect = False
+            worker.is_alone = False
+            self._suspects.running = None
+            self._memory.clear(ticket.images)
+
+    def _regroup(self) -> None:
+        self._forecast.regroup(worker for worker in self._workers if not worker.is_draining)
+        self._release_all(self._clock())
+
+    # The one answer
+
+    def _expire(self, ticket: Ticket) -> None:
+        self.counters.expired += 1
+        self._withdraw(ticket, DeadlineExceeded())
+
+    def _poison(self, ticket: Ticket) -> None:
+        self.counters.poisoned += 1
+        self._settle(ticket, Poison())
+
+    def _withdraw(self, ticket: Ticket, answer: FieldmarkError | None = None) -> None:
+        """End a job early: out of the queue, or with word to the worker that holds it."""
+        self._settle(ticket, answer)
+        if self._queue.remove(ticket) or self._suspects.remove(ticket):
+            return
+        for worker in self._workers:
+            if ticket.number in worker.held:
+                worker.link.cancel(ticket.number)
+
+    def _settle(self, ticket: Ticket, answer: Outcome | FieldmarkError | None) -> None:
+        """Give the one answer; None where the caller has left."""
+        settle, ticket.settle = ticket.settle, None
+        del self._open[ticket.number]
+        if settle is not None and answer is not None:
+            settle(answer)

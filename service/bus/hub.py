@@ -1,0 +1,112 @@
+"""The gateway's end of any bus: futures for callers, one timer for deadlines, a drain that ends.
+
+Puts the pure dispatcher on an event loop. What is left to the kinds of bus is how workers are reached: they pass what
+workers say on to `dispatcher` and implement its `Link`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
+
+from service.bus.base import Counters, Job, Outcome, RouteView, WorkerView
+from service.bus.dispatch import Dispatcher
+from service.bus.queue import Ticket
+from service.errors import FieldmarkError
+from service.settings import Settings
+
+
+class Hub(ABC):
+    """Implements `GatewayBus` but for `start` and `_close`; used from the thread of one event loop."""
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], float], random: Callable[[], float]) -> None:
+        self.dispatcher = Dispatcher(settings, clock=clock, random=random)
+        self._clock = clock
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
+        self._is_draining = False
+        self._is_idle = asyncio.Event()
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Begin to listen for workers."""
+
+    @abstractmethod
+    async def _close(self) -> None:
+        """Tell the workers to leave and let go of them."""
+
+    @property
+    def counters(self) -> Counters:
+        """What was counted since the start."""
+        return self.dispatcher.counters
+
+    @property
+    def queued_bytes(self) -> int:
+        """Photo bytes of the requests that wait in the queue."""
+        return self.dispatcher.queued_bytes
+
+    @property
+    def inflight(self) -> int:
+        """Requests that workers hold and nobody has answered yet."""
+        return self.dispatcher.inflight
+
+    def workers(self) -> list[WorkerView]:
+        """The connected workers, in the order in which they came."""
+        return self.dispatcher.workers()
+
+    def routes(self) -> list[RouteView]:
+        """The routes that connected workers can complete."""
+        return self.dispatcher.routes()
+
+    def submit(self, job: Job) -> asyncio.Future[Outcome]:
+        """Admit a job, or refuse at once; raises as `GatewayBus.submit` says."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        ticket = self.dispatcher.submit(job, partial(self._settle, future))
+        future.add_done_callback(partial(self._done, ticket))
+        if job.deadline < self._timer_at:
+            self._arm()
+        return future
+
+    async def drain(self, timeout_s: float) -> None:
+        """Refuse new jobs, wait until all accepted ones are answered or the time is over, and close."""
+        self._is_draining = True
+        self.dispatcher.refuse_new()
+        if self.dispatcher.accepted:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._is_idle.wait(), timeout_s)
+        self.dispatcher.abandon()
+        if self._timer:
+            self._timer.cancel()
+        await self._close()
+
+    def _settle(self, future: asyncio.Future[Outcome], answer: Outcome | FieldmarkError) -> None:
+        if not future.done():
+            if isinstance(answer, FieldmarkError):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+    def _done(self, ticket: Ticket, future: asyncio.Future[Outcome]) -> None:
+        if future.cancelled():
+            self.dispatcher.leave(ticket)
+        if self._is_draining and not self.dispatcher.accepted:
+            self._is_idle.set()
+
+    def _arm(self) -> None:
+        """Set the one timer to the earliest deadline."""
+        if self._timer:
+            self._timer.cancel()
+        deadline = self.dispatcher.next_deadline
+        if deadline is None:
+            self._timer, self._timer_at = None, math.inf
+            return
+        self._timer_at = deadline
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, deadline - self._clock()), self._expire)
+
+    def _expire(self) -> None:
+        self.dispatcher.expire()
+        self._arm()

@@ -1,0 +1,302 @@
+"""The bus of one host: a Unix socket in a private folder, one connection per worker, many requests on it.
+
+The gateway's end is an asyncio protocol that writes a frame's buffers without joining them; the worker's end is a
+blocking socket that one thread reads. All rules live in the dispatcher; here is only the way between the two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random as randomness
+import secrets
+import socket
+import stat
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self, cast
+
+from service.bus.base import Delivery
+from service.bus.frames import Decoder, FrameError, Reader, encode, remaining
+from service.bus.hub import Hub
+from service.bus.links import Worker, fault_of
+from service.bus.messages import Cancel, Credit, Drain, Heartbeat, Hello, Message, Request, Result
+from service.logs import get_logger
+from service.settings import Settings
+
+HELLO_TIMEOUT_S = 10.0  # a peer that has not introduced itself by then is cut off
+CLOSE_TIMEOUT_S = 1.0  # a worker that does not read its DRAIN by then is cut off
+PEERS_LIMIT = 256
+SEND_BUFFER_BYTES = 4 << 20  # asked of the kernel, which may grant less: a photo should leave in one call
+WRITE_LIMIT_BYTES = 1 << 20  # unsent bytes at which a worker gets nothing more until it has read
+BACKLOG = 64
+
+
+class LocalBus(Hub):
+    """The gateway's end. `path` is where workers connect; without one in the settings it is made fresh and private."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        random: Callable[[], float] = randomness.random,
+    ) -> None:
+        super().__init__(settings, clock=clock, random=random)
+        self._own_folder = None if settings.socket else _fresh_folder()
+        self.path = settings.socket or cast("Path", self._own_folder) / "bus.sock"
+        self._server: asyncio.Server | None = None
+        self.connections: set[_Connection] = set()
+
+    async def start(self) -> None:
+        """Begin to listen for workers.
+
+        Raises:
+            OSError: the path cannot be used, or another gateway listens there.
+        """
+        listener = _listen(self.path)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: _Connection(self), sock=listener, backlog=BACKLOG)
+
+    async def _close(self) -> None:
+        if self._server:
+            self._server.close()
+        gone = [connection.leave() for connection in self.connections]
+        if gone:
+            await asyncio.wait(gone, timeout=CLOSE_TIMEOUT_S)
+        for connection in list(self.connections):
+            connection.cut_off("it did not read its farewell")
+        with contextlib.suppress(FileNotFoundError):
+            self.path.unlink()
+        if self._own_folder and self._server:
+            self._own_folder.rmdir()
+
+
+class _Connection(asyncio.BufferedProtocol):
+    """One worker's connection and the dispatcher's `Link` to it."""
+
+    def __init__(self, bus: LocalBus) -> None:
+        self._bus = bus
+        self._dispatcher = bus.dispatcher
+        self._decoder = Decoder()
+        self._worker: Worker | None = None
+        self._is_closing = False
+        self._log = get_logger()
+
+    # Life
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=WRITE_LIMIT_BYTES)
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        loop = asyncio.get_running_loop()
+        self._gone = loop.create_future()
+        self._hello_timer = loop.call_later(HELLO_TIMEOUT_S, self.cut_off, f"no HELLO within {HELLO_TIMEOUT_S} s")
+        self._bus.connections.add(self)
+        if len(self._bus.connections) > PEERS_LIMIT:
+            self.cut_off(f"more than {PEERS_LIMIT} connections")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_closing = True
+        self._hello_timer.cancel()
+        self._bus.connections.discard(self)
+        self._gone.set_result(None)
+        if self._worker:
+            held = len(self._worker.held)
+            self._log.info("worker_gone", held=held, was_draining=self._worker.is_draining)
+            self._dispatcher.lost(self._worker)
+
+    def leave(self) -> asyncio.Future[None]:
+        """Say farewell and hang up; the future is done when the connection is gone."""
+        if not self._is_closing:
+            self._send(Drain())
+            self._is_closing = True
+            self._transport.close()
+        return self._gone
+
+    def cut_off(self, reason: str) -> None:
+        """Hang up at once on a peer that broke the rules."""
+        self._log.warning("worker_cut_off", reason=reason)
+        self._is_closing = True
+        if self._worker:
+            self._dispatcher.pause(self._worker, is_paused=True)
+        self._transport.abort()
+
+    # From the worker
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._decoder.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        try:
+            for message, body in self._decoder.received(nbytes):
+                self._take(message, bytes(body))
+                if self._is_closing:
+                    return
+        except FrameError as error:
+            self.cut_off(str(error))
+
+    def _take(self, message: Message, body: bytes) -> None:
+        if self._worker is None:
+            self._introduce(message)
+        elif isinstance(message, Result):
+            self._dispatcher.finish(self._worker, message, body)
+        elif isinstance(message, Heartbeat):
+            self._dispatcher.beat(self._worker, message)
+        elif isinstance(message, Credit):
+            self._dispatcher.grant(self._worker, message.credit)
+        elif isinstance(message, Drain):
+            self._dispatcher.retire(self._worker)
+        else:
+            raise FrameError(f"a worker does not send {type(message).__name__}")
+
+    def _introduce(self, message: Message) -> None:
+        if not isinstance(message, Hello):
+            raise FrameError(f"the first frame is {type(message).__name__}, expected Hello")
+        if fault := fault_of(message):
+            raise FrameError(fault)
+        self._hello_timer.cancel()
+        self._log = get_logger(worker=message.worker, worker_pid=message.pid)
+        self._log.info("worker_joined", lanes=message.lanes, credit=message.credit, routes=len(message.routes))
+        self._worker = self._dispatcher.join(self, message)
+
+    # To the worker
+
+    def deliver(self, request: Request, images: Sequence[bytes]) -> None:
+        self._send(request, images)
+
+    def cancel(self, number: int) -> None:
+        self._send(Cancel(number))
+
+    def drain(self) -> None:
+        self._send(Drain())
+
+    def _send(self, message: Message, body: Sequence[bytes] = ()) -> None:
+        if not self._is_closing:
+            self._transport.writelines(encode(message, body))
+
+    def pause_writing(self) -> None:
+        if self._worker:
+            self._dispatcher.pause(self._worker, is_paused=True)
+
+    def resume_writing(self) -> None:
+        if self._worker and not self._is_closing:
+            self._dispatcher.pause(self._worker, is_paused=False)
+
+
+class LocalWorkerBus:
+    """The worker's end: a blocking socket; one thread calls `receive`, any thread answers."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._reader = Reader(connection)
+        self._write_lock = threading.Lock()
+
+    @classmethod
+    def connect(cls, path: Path) -> Self:
+        """Connect to the gateway at `path`; raises OSError."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(os.fspath(path))
+        except OSError:
+            connection.close()
+            raise
+        return cls(connection)
+
+    def hello(self, hello: Hello) -> None:
+        """Announce the worker; must be the first message."""
+        self._send(hello)
+
+    def receive(self) -> Delivery | int | None:
+        """Block for the next thing, as `WorkerBus.receive` says.
+
+        Raises:
+            FrameError: the gateway broke the format.
+        """
+        try:
+            frame = self._reader.read()
+        except OSError:
+            return None  # the gateway, or our own `close`, ended the connection
+        if frame is None or isinstance(frame.message, Drain):
+            return None
+        message, body = frame
+        if isinstance(message, Request):
+            return Delivery(message, _split(body, message.sizes))
+        if isinstance(message, Cancel):
+            return message.id
+        raise FrameError(f"a gateway does not send {type(message).__name__}")
+
+    def answer(self, result: Result, body: bytes = b"") -> None:
+        """Send one result; safe from any thread."""
+        self._send(result, (body,))
+
+    def heartbeat(self, heartbeat: Heartbeat) -> None:
+        """Report figures; safe from any thread."""
+        self._send(heartbeat)
+
+    def grant(self, credit: int) -> None:
+        """Change how many requests may be held; safe from any thread."""
+        self._send(Credit(credit))
+
+    def leave(self) -> None:
+        """Tell the gateway that no more requests are taken; safe from any thread."""
+        self._send(Drain())
+
+    def close(self) -> None:
+        """Hang up; a `receive` that blocks in another thread returns None."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _send(self, message: Message, body: Sequence[bytes] = ()) -> None:
+        views = [memoryview(buffer) for buffer in encode(message, body) if buffer]
+        with self._write_lock, contextlib.suppress(OSError):  # a gateway that is gone needs no answer
+            while views:
+                views = remaining(views, self._socket.sendmsg(views))
+
+
+def _split(body: bytes | bytearray, sizes: Sequence[int]) -> list[memoryview]:
+    """Views of the photos in a request's body."""
+    if sum(sizes) != len(body) or min(sizes, default=0) < 0:
+        raise FrameError(f"photos of {list(sizes)} bytes in a body of {len(body)}")
+    view, at, images = memoryview(body), 0, []
+    for size in sizes:
+        images.append(view[at : at + size])
+        at += size
+    return images
+
+
+def _fresh_folder() -> Path:
+    """A name that nobody can guess, for the folder that `start` makes."""
+    return Path(tempfile.gettempdir()) / f"fieldmark-{secrets.token_hex(8)}"
+
+
+def _listen(path: Path) -> socket.socket:
+    """A socket bound at `path` that only this user can connect to; a stale file of a dead gateway is replaced."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(path)
+        os.fchmod(listener.fileno(), stat.S_IRUSR | stat.S_IWUSR)  # before bind: the file never has other rights
+        listener.bind(os.fspath(path))
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _remove_stale(path: Path) -> None:
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            path.unlink()
+        else:
+            raise FileExistsError(f"another gateway listens at {path}")

@@ -1,0 +1,165 @@
+"""The waiting jobs: first in, first out per route; between routes the oldest head; two priorities that share.
+
+A pure data structure: no clock, no sockets. It knows order and size; whether a job may enter (admission), where it runs
+and when it expires are decided elsewhere. Everything is O(1) in the number of jobs: a job that was cancelled or has
+expired leaves at once, and nothing of it stays behind.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from service.bus.base import Job, Outcome
+from service.bus.messages import Priority
+from service.errors import FieldmarkError
+
+ROUNDING = 1e-9  # ten tenths make one
+Settle = Callable[[Outcome | FieldmarkError], None]
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """An accepted job on its way to its one answer.
+
+    `number` counts up with every accepted job, so it tells age; on the wire it is the request's id. `settle` takes the
+    answer and is None from then on. `suspect` marks a job that may have brought a worker down. Times are seconds of the
+    bus's clock.
+    """
+
+    number: int
+    job: Job
+    settle: Settle | None
+    submitted: float
+    suspect: bool = False
+    attempts: int = 0
+    released: float = 0.0
+    size_bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size_bytes = sum(map(len, self.job.images))
+
+    @property
+    def images(self) -> Sequence[bytes]:
+        """The photos as uploaded."""
+        return self.job.images
+
+
+class Line:
+    """Tickets in order of arrival, each removable at once."""
+
+    def __init__(self) -> None:
+        self._tickets: OrderedDict[int, Ticket] = OrderedDict()
+        self.size_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._tickets)
+
+    def __iter__(self) -> Iterator[Ticket]:
+        return iter(self._tickets.values())
+
+    @property
+    def head(self) -> Ticket:
+        """The first ticket; the line must not be empty."""
+        return next(iter(self._tickets.values()))
+
+    def append(self, ticket: Ticket) -> None:
+        """Add at the end."""
+        self._tickets[ticket.number] = ticket
+        self.size_bytes += ticket.size_bytes
+
+    def put_back(self, ticket: Ticket) -> None:
+        """Add at the head."""
+        self.append(ticket)
+        self._tickets.move_to_end(ticket.number, last=False)
+
+    def remove(self, ticket: Ticket) -> bool:
+        """Take the ticket out; False if it is not here."""
+        if self._tickets.pop(ticket.number, None) is None:
+            return False
+        self.size_bytes -= ticket.size_bytes
+        return True
+
+
+class WaitingQueue:
+    """All lines, one for each route and priority; only lines that hold something are kept.
+
+    `bulk_share` is the least share of the releases that bulk gets while both priorities wait; interactive gets the rest.
+    """
+
+    def __init__(self, bulk_share: float) -> None:
+        self._bulk_share = bulk_share
+        self._owed_to_bulk = 0.0  # releases; grows by the share with each release while both wait
+        self._lines: dict[Priority, dict[str, Line]] = {priority: {} for priority in Priority}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._all_lines()))
+
+    @property
+    def size_bytes(self) -> int:
+        """Photo bytes of all waiting jobs."""
+        return sum(line.size_bytes for line in self._all_lines())
+
+    def waiting(self, priority: Priority) -> Iterator[tuple[str, int]]:
+        """Each route of this priority with the number of its waiting jobs."""
+        for route, line in self._lines[priority].items():
+            yield route, len(line)
+
+    def append(self, ticket: Ticket) -> None:
+        """Add a new job at the end of its line."""
+        self._line(ticket).append(ticket)
+
+    def put_back(self, tickets: Iterable[Ticket]) -> None:
+        """Return jobs to the heads of their lines, the oldest foremost."""
+        for ticket in newest_first(tickets):
+            self._line(ticket).put_back(ticket)
+
+    def remove(self, ticket: Ticket) -> bool:
+        """Take out a job that was cancelled or has expired; False if it does not wait here."""
+        line = self._lines[ticket.job.priority].get(ticket.job.route)
+        if line is None or not line.remove(ticket):
+            return False
+        if not line:
+            del self._lines[ticket.job.priority][ticket.job.route]
+        return True
+
+    def pop(self, routes: Container[str]) -> Ticket | None:
+        """Take the next job whose route is among `routes`: the oldest head of the priority whose turn it is."""
+        interactive = self._oldest(Priority.INTERACTIVE, routes)
+        bulk = self._oldest(Priority.BULK, routes)
+        ticket = self._whose_turn(interactive, bulk) if interactive and bulk else interactive or bulk
+        if ticket:
+            self.remove(ticket)
+        return ticket
+
+    def _whose_turn(self, interactive: Ticket, bulk: Ticket) -> Ticket:
+        self._owed_to_bulk += self._bulk_share
+        if self._owed_to_bulk < 1.0 - ROUNDING:
+            return interactive
+        self._owed_to_bulk -= 1.0
+        return bulk
+
+    def _oldest(self, priority: Priority, routes: Container[str]) -> Ticket | None:
+        heads = (line.head for route, line in self._lines[priority].items() if route in routes)
+        return min(heads, key=_age, default=None)
+
+    def _line(self, ticket: Ticket) -> Line:
+        lines = self._lines[ticket.job.priority]
+        line = lines.get(ticket.job.route)
+        if line is None:
+            line = lines[ticket.job.route] = Line()
+        return line
+
+    def _all_lines(self) -> Iterator[Line]:
+        for lines in self._lines.values():
+            yield from lines.values()
+
+
+def newest_first(tickets: Iterable[Ticket]) -> list[Ticket]:
+    """The order in which jobs are put back at a head, so that the oldest ends up foremost."""
+    return sorted(tickets, key=_age, reverse=True)
+
+
+def _age(ticket: Ticket) -> int:
+    return ticket.number

@@ -1,0 +1,111 @@
+"""What is done about jobs that may have brought a worker down.
+
+When a worker crashes, everything it held is suspect. Suspects wait in a line of their own, ahead of everyone, and run
+one at a time, each alone on a worker; the one that crashes a worker again alone is poison. `PhotoMemory` remembers the
+photos for a while: poison is refused at once when it comes again, a suspect whose caller left before it could be tried
+alone is tried alone then. Digests are made only for these, and for a new upload only if one of them has its size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from service.bus.queue import Line, Ticket
+
+MEMORY_LIMIT = 1024  # photos remembered; the oldest is forgotten first
+
+Sizes = tuple[int, ...]
+
+
+class Verdict(IntEnum):
+    """What is known of a job's photos."""
+
+    CLEAN = 0
+    SUSPECT = 1
+    POISON = 2
+
+
+class SuspectLine(Line):
+    """Suspects that wait for their turn, oldest first, and the one that runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.running: Ticket | None = None
+
+    def counts(self) -> Counter[str]:
+        """Waiting suspects of each route."""
+        return Counter(ticket.job.route for ticket in self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    verdict: Verdict
+    until: float
+
+
+class PhotoMemory:
+    """Digests of photos that brought workers down, each kept for `keep_s` seconds."""
+
+    def __init__(self, keep_s: float) -> None:
+        self._keep_s = keep_s
+        self._entries: OrderedDict[tuple[Sizes, bytes], _Entry] = OrderedDict()
+        self._sizes: Counter[Sizes] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def record(self, images: Sequence[bytes], verdict: Verdict, now: float) -> None:
+        """Remember these photos from now on; a worse verdict stands until it is forgotten."""
+        key = _key(images)
+        known = self._entries.pop(key, None)
+        if known is None:
+            self._sizes[key[0]] += 1
+        else:
+            verdict = max(verdict, known.verdict)
+        self._entries[key] = _Entry(verdict, now + self._keep_s)
+        self._forget(now)
+
+    def clear(self, images: Sequence[bytes]) -> None:
+        """Forget a suspicion: these photos were answered."""
+        if self._may_know(images):
+            self._drop(_key(images))
+
+    def verdict(self, images: Sequence[bytes], now: float) -> Verdict:
+        """What is known of these photos."""
+        if not self._may_know(images):
+            return Verdict.CLEAN
+        self._forget(now)
+        entry = self._entries.get(_key(images))
+        return entry.verdict if entry else Verdict.CLEAN
+
+    def _may_know(self, images: Sequence[bytes]) -> bool:
+        return bool(self._sizes) and _sizes(images) in self._sizes
+
+    def _forget(self, now: float) -> None:
+        while self._entries:
+            key, entry = next(iter(self._entries.items()))
+            if entry.until > now and len(self._entries) <= MEMORY_LIMIT:
+                return
+            self._drop(key)
+
+    def _drop(self, key: tuple[Sizes, bytes]) -> None:
+        if self._entries.pop(key, None) is None:
+            return
+        self._sizes[key[0]] -= 1
+        if not self._sizes[key[0]]:
+            del self._sizes[key[0]]
+
+
+def _sizes(images: Sequence[bytes]) -> Sizes:
+    return tuple(map(len, images))
+
+
+def _key(images: Sequence[bytes]) -> tuple[Sizes, bytes]:
+    digest = hashlib.blake2b(digest_size=32)
+    for image in images:
+        digest.update(image)
+    return _sizes(images), digest.digest()
