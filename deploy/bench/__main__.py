@@ -120,18 +120,8 @@ def _peers_environment() -> Path:
     wanted = requirements.read_text() + constraints.read_text()
     if not stamp.exists() or stamp.read_text() != wanted:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(CACHE / "peers")], check=True)
-        install = [
-            python,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--requirement",
-            requirements,
-            "--constraint",
-            constraints,
-        ]
-        subprocess.run(install, check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet"]
+        subprocess.run([*pip, "--requirement", str(requirements), "--constraint", str(constraints)], check=True)
         stamp.write_text(wanted)
     return python
 

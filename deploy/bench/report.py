@@ -43,7 +43,7 @@ def _closed_section(closed: Closed) -> list[str]:
     return [
         "\n## Closed loop\n",
         _circumstances(closed.circumstances),
-        f"{len(kept)} of {rounds} interleaved rounds count: others took at most {DISTURBED:.0%} of the machine meanwhile. Medians over the rounds.\n",
+        f"Medians over {len(kept)} of {rounds} interleaved rounds: those in which others took at most {DISTURBED:.0%}.\n",
         "\n".join(f"- {sentence}." for sentence in closed.agreement) + "\n",
         _table(
             ["connections", "server", "requests/s", "requests/CPU-s", "p50 ms", "p99 ms", "refused", "failed",

@@ -17,20 +17,10 @@ import onnxruntime
 
 from models.manifest import read_labels, read_manifest
 from models.preprocess import Pixels, preprocess
+from service.engine.backends.ort import session_options
 
 BUNDLE_VARIABLE = "FIELDMARK_BENCH_BUNDLE"
 TOP_K = 5
-
-
-def session_options() -> onnxruntime.SessionOptions:
-    """Make the options with which Fieldmark's engine runs a bundle on a CPU."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    return options
 
 
 class Recogniser:
