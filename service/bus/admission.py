@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from service.bus.forecast import Load
 from service.bus.messages import Priority
 from service.errors import NotReady, Overloaded
 from service.settings import Settings
@@ -25,17 +25,6 @@ SHORTEST_OVERLOAD_S = 5.0  # how long an overload is taken to last at least
 CALM_S = 2.0  # without a refusal for so long an overload has ended
 RETURN_LIMIT_S = 60.0  # nobody is sent away for longer
 RESTART_S = 3  # a worker that is started again is ready after so long
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What stands before a new job: predicted wait, its own run, and the time that one request takes of the route."""
-
-    wait_s: float
-    service_s: float
-    interval_s: float
-    queued: int
-    queued_bytes: int
 
 
 class Returns:
@@ -83,15 +72,14 @@ class Admission:
             return "deadline", f"the request would wait {load.wait_s:.2f} s and has {left_s:.2f} s left"
         return None
 
-    def overloaded(self, reason: str, sentence: str, load: Load, now: float) -> Overloaded:
-        """The refusal with its `Retry-After`.
+    def overloaded(self, reason: str, sentence: str, *, now: float, drain_s: float, rate_per_s: float) -> Overloaded:
+        """The refusal with its `Retry-After`; `drain_s` is the predicted wait, `rate_per_s` what the route sustains.
 
         A job that is in too great a hurry for an ordinary queue is no sign of overload: its client may come back when
         that queue has drained.
         """
-        drain_s = load.wait_s
         if reason != "deadline":
-            drain_s = self._returns.book(now, drain_s, load.interval_s)
+            drain_s = self._returns.book(now, drain_s, 1 / rate_per_s)
         return Overloaded(sentence, retry_after_s=max(1, math.ceil(drain_s)) + self._jitter_s())
 
     def not_ready(self, sentence: str) -> NotReady:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
-from service.bus.admission import Admission, Load
+from service.bus.admission import Admission
 from service.bus.base import Counters, Job, Outcome, RouteView, WorkerView
 from service.bus.deadlines import Deadlines
 from service.bus.forecast import Forecast
@@ -226,17 +226,12 @@ class Dispatcher:
             self.counters.refused["poison"] += 1
             raise Poison
         ticket.suspect = verdict is Verdict.SUSPECT
-        load = Load(
-            wait_s=self._forecast.wait_s(job.route, job.priority),
-            service_s=self._forecast.service_s(job.route),
-            interval_s=1 / self._forecast.rate_per_s(job.route),
-            queued=len(self._queue) + len(self._suspects),
-            queued_bytes=self.queued_bytes,
-        )
+        load = self._forecast.load(job.route, job.priority)
         refusal = self._admission.refusal(load, job.priority, ticket.size_bytes, left_s)
         if refusal:
             self.counters.refused[refusal[0]] += 1
-            raise self._admission.overloaded(*refusal, load, now)
+            rate_per_s = self._forecast.rate_per_s(job.route)
+            raise self._admission.overloaded(*refusal, now=now, drain_s=load.wait_s, rate_per_s=rate_per_s)
 
     # Out of the queue
 

@@ -7,7 +7,8 @@ the work ahead is counted over all of them, each with its own cost. Pure; the di
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from service.bus.links import Worker
 from service.bus.messages import Priority
@@ -33,15 +34,23 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The workers that can take a route's requests."""
+    """The workers that can take a route's requests; `lanes` is how many they work on at once."""
 
     info: RouteInfo
     workers: Sequence[Worker]
+    lanes: int = field(init=False)
 
-    @property
-    def lanes(self) -> int:
-        """Requests that they work on at once."""
-        return sum(worker.hello.lanes for worker in self.workers)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lanes", sum(worker.hello.lanes for worker in self.workers))
+
+
+class Load(NamedTuple):
+    """What stands before a new job: the predicted wait, its own run, and the queue as it is."""
+
+    wait_s: float
+    service_s: float
+    queued: int
+    queued_bytes: int
 
 
 class Forecast:
@@ -91,6 +100,15 @@ class Forecast:
         """Requests per second that the route's workers sustain, if they do nothing else."""
         return len(self._pools[route].workers) / self.cost_s(route)
 
+    def load(self, route: str, priority: Priority) -> Load:
+        """What stands before a job that comes now."""
+        return Load(
+            wait_s=self.wait_s(route, priority),
+            service_s=self.service_s(route),
+            queued=len(self._queue) + len(self._suspects),
+            queued_bytes=self._queue.size_bytes + self._suspects.size_bytes,
+        )
+
     def wait_s(self, route: str, priority: Priority) -> float:
         """Seconds until a job that comes now would begin to run: 0 while a lane is free.
 
@@ -98,7 +116,8 @@ class Forecast:
         bulk share while bulk waits; bulk waits for everything ahead of it, or for its own share of the time.
         """
         pool = self._pools[route]
-        workers = len(pool.workers)
+        if not self._queue and not self._suspects and sum(len(worker.held) for worker in pool.workers) < pool.lanes:
+            return 0.0
         held = sum(self.cost_s(other.ticket.job.route) for worker in pool.workers for other in worker.held.values())
         running = held + self._suspected_s(pool) - (pool.lanes - 1) * self.cost_s(route)
         interactive = self._queued_s(pool, Priority.INTERACTIVE)
@@ -109,7 +128,7 @@ class Forecast:
                 ahead = min(ahead, bulk / self._bulk_share)
         else:
             ahead = interactive + min(bulk, interactive * self._bulk_share / max(1e-3, 1 - self._bulk_share))
-        return max(0.0, running + ahead) / workers
+        return max(0.0, running + ahead) / len(pool.workers)
 
     def _queued_s(self, pool: Pool, priority: Priority) -> float:
         """Queued work that falls to this pool's workers, in worker-seconds."""

@@ -86,20 +86,18 @@ class WaitingQueue:
     """All lines, one for each route and priority; only lines that hold something are kept.
 
     `bulk_share` is the least share of the releases that bulk gets while both priorities wait; interactive gets the rest.
+    `size_bytes` are the photo bytes of all waiting jobs.
     """
 
     def __init__(self, bulk_share: float) -> None:
         self._bulk_share = bulk_share
         self._owed_to_bulk = 0.0  # releases; grows by the share with each release while both wait
         self._lines: dict[Priority, dict[str, Line]] = {priority: {} for priority in Priority}
+        self._count = 0
+        self.size_bytes = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._all_lines()))
-
-    @property
-    def size_bytes(self) -> int:
-        """Photo bytes of all waiting jobs."""
-        return sum(line.size_bytes for line in self._all_lines())
+        return self._count
 
     def waiting(self, priority: Priority) -> Iterator[tuple[str, int]]:
         """Each route of this priority with the number of its waiting jobs."""
@@ -108,18 +106,20 @@ class WaitingQueue:
 
     def append(self, ticket: Ticket) -> None:
         """Add a new job at the end of its line."""
-        self._line(ticket).append(ticket)
+        self._entered(ticket).append(ticket)
 
     def put_back(self, tickets: Iterable[Ticket]) -> None:
         """Return jobs to the heads of their lines, the oldest foremost."""
         for ticket in newest_first(tickets):
-            self._line(ticket).put_back(ticket)
+            self._entered(ticket).put_back(ticket)
 
     def remove(self, ticket: Ticket) -> bool:
         """Take out a job that was cancelled or has expired; False if it does not wait here."""
         line = self._lines[ticket.job.priority].get(ticket.job.route)
         if line is None or not line.remove(ticket):
             return False
+        self._count -= 1
+        self.size_bytes -= ticket.size_bytes
         if not line:
             del self._lines[ticket.job.priority][ticket.job.route]
         return True
@@ -141,19 +141,18 @@ class WaitingQueue:
         return bulk
 
     def _oldest(self, priority: Priority, routes: Container[str]) -> Ticket | None:
-        heads = (line.head for route, line in self._lines[priority].items() if route in routes)
-        return min(heads, key=_age, default=None)
+        heads = [line.head for route, line in self._lines[priority].items() if route in routes]
+        return min(heads, key=_age) if heads else None
 
-    def _line(self, ticket: Ticket) -> Line:
+    def _entered(self, ticket: Ticket) -> Line:
+        """The line that the ticket goes to; it is counted already."""
+        self._count += 1
+        self.size_bytes += ticket.size_bytes
         lines = self._lines[ticket.job.priority]
         line = lines.get(ticket.job.route)
         if line is None:
             line = lines[ticket.job.route] = Line()
         return line
-
-    def _all_lines(self) -> Iterator[Line]:
-        for lines in self._lines.values():
-            yield from lines.values()
 
 
 def newest_first(tickets: Iterable[Ticket]) -> list[Ticket]:
