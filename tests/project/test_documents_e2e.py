@@ -48,9 +48,9 @@ def test_a_command_to_the_service_gets_the_answer_that_is_shown(block: Block, se
         assert _matches(json.loads(shown), json.loads(block.answer))
 
 
-@pytest.mark.parametrize("block", shell_blocks(words=()), ids=str)
-def test_a_command_runs(block: Block, tmp_path: Path) -> None:
-    _run(block.text, tmp_path)
+@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_commands_of_a_document_run_in_their_order(path: Path, tmp_path: Path) -> None:
+    _run("".join(block.text for block in blocks_of(path) if (block.language, block.words) == ("sh", ())), tmp_path)
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
