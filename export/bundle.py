@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -20,12 +19,12 @@ from export.onnx import export_graph
 from export.operators import check_graph
 from export.parity import BATCHES, Parity, check_parity
 from export.provenance import SOURCES, licence_of
-from export.runtime import CURVE_BATCHES, Graph, measure
-from export.scores import Scores, joined, sample_images, score
+from export.runtime import Graph, measure
+from export.scores import joined, sample_images, score
 from models.backbones import SPECS
 from models.calibration import conformal_quantile, fit_temperature, softmax, uncertain_threshold
-from models.evaluation.figures import Figures, figures, metrics
-from models.evaluation.items import Part, groups_of, parts_of
+from models.evaluation.figures import Scored, judge, metrics
+from models.evaluation.items import Part, parts_of
 from models.evaluation.scenes import scene_part
 from models.manifest import (
     MANIFEST_NAME,
@@ -168,8 +167,8 @@ def _measure(
         scored = _score_all(graph, [*held_out, *tests], record, lambda: bar.advance(task))
     fitted = joined(scored[: len(held_out)], "validation")
     calibration = calibrate(fitted)
-    rows = [row for one in scored for row in _judge(one, record.dataset, calibration.temperature)]
-    latency = tuple(measure(graph, record.size_px, batch) for batch in CURVE_BATCHES)
+    rows = [row for one in scored for row in judge(one, record.dataset, calibration.temperature)]
+    latency = measure(graph, record.size_px)
     return Evidence(parity, tuple(rows), len(fitted.labels), calibration, latency, size_bytes)
 
 
@@ -180,11 +179,11 @@ def _parity(model: PlainClassifier, graph: Graph, parts: list[Part], record: Run
     return check_parity(model, graph, images)
 
 
-def _score_all(graph: Graph, parts: list[Part], record: RunRecord, advance: Callable[[], None]) -> list[Scores]:
+def _score_all(graph: Graph, parts: list[Part], record: RunRecord, advance: Callable[[], None]) -> list[Scored]:
     return [score(graph, part, record.class_ids, record.size_px, record.fit, advance) for part in parts]
 
 
-def calibrate(scores: Scores) -> Calibration:
+def calibrate(scores: Scored) -> Calibration:
     """Fit temperature, then the uncertainty threshold and the conformal quantiles at that temperature."""
     temperature = fit_temperature(scores.logits, scores.labels)
     probabilities = softmax(scores.logits, temperature)
@@ -196,22 +195,15 @@ def calibrate(scores: Scores) -> Calibration:
     )
 
 
-def _judge(scores: Scores, dataset: str, temperature: float) -> list[Figures]:
-    """The part's figures, then those of its groups."""
-    probabilities = softmax(scores.logits, temperature)
-    rows = [figures(scores.part.name, probabilities, scores.labels, scores.photos, temperature)]
-    for name, chosen in groups_of(dataset, scores.part):
-        inside = np.flatnonzero(chosen)
-        photos = [scores.photos[index] for index in inside]
-        rows.append(figures(name, probabilities[inside], scores.labels[inside], photos, temperature))
-    return rows
-
-
 def write_samples(path: Path, graph: Graph, size_px: int) -> None:
-    """A few inputs with the outputs expected of them."""
+    """A few inputs with the outputs expected of them.
+
+    The activation is left out: of inputs that show nothing two classes may be equally likely, and which one is the
+    strongest then differs between processors.
+    """
     images = sample_images(size_px)
-    arrays: dict[str, Any] = {"image": images, **graph(images)}
-    np.savez_compressed(path, **arrays)
+    found = graph(images)
+    np.savez_compressed(path, image=images, logits=found["logits"], features=found["features"])
 
 
 def outputs_of(proto: onnx.ModelProto) -> tuple[Output, ...]:

@@ -47,8 +47,8 @@ SOURCES = {
             "J. Krause, M. Stark, J. Deng, L. Fei-Fei: 3D Object Representations for Fine-Grained Categorization, 2013.",
         ),
         limits=(
-            "All training photos are crops of one car. A small car in a scene is outside what it has learnt, as the rows "
-            + "on whole photos and pasted scenes show; cut the car out before asking.",
+            "All training photos are crops of one car: a small car in a scene is outside what it has learnt.",
+            "The rows on whole photos and pasted scenes show what that costs; cut the car out before asking.",
             "It knows 196 models sold until 2012, most in the United States, and calls every photo one of them.",
             "Years are those of the labels; classes that differ by year or trim only are often confused.",
             "42 pairs of nearly the same photo have two labels each, 20 pairs cross the split: no model is right on both.",

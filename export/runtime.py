@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,17 +41,27 @@ class Graph:
         return dict(zip(self._names, self._session.run(None, {"image": images}), strict=True))
 
 
-def measure(graph: Graph, size_px: int, batch: int) -> LatencyRow:
-    """Median time of a call with `batch` photos, after warming up."""
-    images = np.zeros((batch, size_px, size_px, 3), np.uint8)
-    times = []
+def measure(graph: Graph, size_px: int, batches: Sequence[int] = CURVE_BATCHES) -> tuple[LatencyRow, ...]:
+    """Median time of a call by batch size, after warming up.
+
+    The sizes take turns, so that a machine that is busy for a while slows all of them alike: their ratio decides which
+    batch pays.
+    """
+    images = np.zeros((max(batches), size_px, size_px, 3), np.uint8)
+    times: dict[int, list[float]] = {batch: [] for batch in batches}
     for call in range(_WARM_UPS + _CALLS):
-        started = time.perf_counter()
-        graph(images)
-        if call >= _WARM_UPS:
-            times.append(time.perf_counter() - started)
-    median_ms = round(float(np.median(times)) * 1000, 2)
-    return LatencyRow(machine=machine_name(), threads=graph.threads, batch=batch, median_ms=median_ms)
+        for batch in batches:
+            started = time.perf_counter()
+            graph(images[:batch])
+            if call >= _WARM_UPS:
+                times[batch].append(time.perf_counter() - started)
+    machine = machine_name()
+    return tuple(
+        LatencyRow(
+            machine=machine, threads=graph.threads, batch=batch, median_ms=round(float(np.median(taken)) * 1000, 2)
+        )
+        for batch, taken in times.items()
+    )
 
 
 def machine_name() -> str:

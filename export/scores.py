@@ -6,48 +6,34 @@ Owns the way from encoded photos to logits on this machine, by the definition of
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from export.runtime import Graph
-from models.calibration import Floats, Ints
+from models.evaluation.figures import Scored
 from models.evaluation.items import Part, labels_of
 from models.preprocess import Fit, Pixels, preprocess
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """A part's logits [n, C], labels [n] and photo names [n]."""
-
-    part: Part
-    logits: Floats
-    labels: Ints
-
-    @property
-    def photos(self) -> list[str]:
-        """Which photo each row belongs to."""
-        return [item.photo for item in self.part.items]
-
-
 def score(
     graph: Graph, part: Part, class_ids: Sequence[str], size_px: int, fit: Fit, advance: Callable[[], None]
-) -> Scores:
+) -> Scored:
     """Run every photo of a part on its own; `advance` is called after each."""
     rows = []
     for item in part.items:
         image, _ = preprocess(item.read(), size_px, fit)
         rows.append(graph(image[None])["logits"][0])
         advance()
-    return Scores(part, np.array(rows, np.float64), np.array(labels_of(part.items, class_ids), np.int64))
+    labels = np.array(labels_of(part.items, class_ids), np.int64)
+    return Scored(part, np.array(rows, np.float64).reshape(len(rows), len(class_ids)), labels)
 
 
-def joined(scores: Sequence[Scores], name: str) -> Scores:
+def joined(parts: Sequence[Scored], name: str) -> Scored:
     """Several parts as one, for fitting on all of them."""
-    return Scores(
-        Part(name, tuple(item for one in scores for item in one.part.items)),
-        np.concatenate([one.logits for one in scores]),
-        np.concatenate([one.labels for one in scores]),
+    return Scored(
+        Part(name, tuple(item for scored in parts for item in scored.part.items)),
+        np.concatenate([scored.logits for scored in parts]),
+        np.concatenate([scored.labels for scored in parts]),
     )
 
 

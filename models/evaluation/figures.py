@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.calibration import Floats, Ints, ece, softmax
+from models.evaluation.items import Part, groups_of
 from models.evaluation.metrics import Share, confusion, mean_per_class, share, top_hits
-
-_SMALLEST = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +28,42 @@ class Figures:
     ece: float
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A part with what a model made of it: logits [n, C], and labels [n] by index."""
+
+    part: Part
+    logits: Floats
+    labels: Ints
+
+
 HEADER = ("part", "photos", "top-1", "95 % interval", "top-5", "mean per class", "ECE raw", "ECE calibrated")
 
 
-def figures(part: str, probabilities: Floats, labels: Ints, photos: Sequence[str], temperature: float) -> Figures:
-    """Judge calibrated probabilities [n, C] of a part against its labels [n]; the temperature is undone for `ece_raw`."""
-    picks = probabilities.argmax(axis=1)
-    correct = picks == labels
-    raw = softmax(np.log(np.maximum(probabilities, _SMALLEST)) * temperature)
+def judge(scored: Scored, dataset: str, temperature: float) -> list[Figures]:
+    """The figures of a part, then those of its groups; nothing for a part without photos."""
+    if not len(scored.labels):
+        return []
+    photos = [item.photo for item in scored.part.items]
+    rows = [_figures(scored.part.name, scored.logits, scored.labels, photos, temperature)]
+    for name, chosen in groups_of(dataset, scored.part):
+        inside = np.flatnonzero(chosen)
+        group = [photos[index] for index in inside]
+        rows.append(_figures(name, scored.logits[inside], scored.labels[inside], group, temperature))
+    return rows
+
+
+def _figures(part: str, logits: Floats, labels: Ints, photos: Sequence[str], temperature: float) -> Figures:
+    raw, calibrated = softmax(logits), softmax(logits, temperature)
+    picks = logits.argmax(axis=1)
     return Figures(
         part=part,
         count=len(labels),
-        top1=share(top_hits(probabilities, labels, 1), photos),
-        top5=share(top_hits(probabilities, labels, 5), photos),
-        mean_class=mean_per_class(confusion(labels, picks, probabilities.shape[1])),
-        ece_raw=ece(raw.max(axis=1), correct),
-        ece=ece(probabilities.max(axis=1), correct),
+        top1=share(top_hits(logits, labels, 1), photos),
+        top5=share(top_hits(logits, labels, 5), photos),
+        mean_class=mean_per_class(confusion(labels, picks, logits.shape[1])),
+        ece_raw=ece(raw.max(axis=1), picks == labels),
+        ece=ece(calibrated.max(axis=1), picks == labels),
     )
 
 
@@ -64,10 +83,12 @@ def cells(row: Figures) -> tuple[str, ...]:
 
 
 def markdown(rows: Iterable[Figures]) -> str:
-    """The table as Markdown."""
-    lines = ["| " + " | ".join(HEADER) + " |", "|---|" + "---:|" * (len(HEADER) - 1)]
-    lines += ["| " + " | ".join(cells(row)) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
+    """The table as Markdown, its columns aligned so that it reads well in a terminal too."""
+    lines = [HEADER, *(cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
+    rule = [f"{'':-<{widths[0]}}", *(f"{'':-<{width - 1}}:" for width in widths[1:])]
+    padded = [[line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in lines]
+    return "".join(f"| {' | '.join(line)} |\n" for line in [padded[0], rule, *padded[1:]])
 
 
 def metrics(rows: Iterable[Figures]) -> dict[str, float]:

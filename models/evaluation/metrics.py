@@ -44,9 +44,9 @@ class Reliability:
     accuracy: Floats
 
 
-def top_hits(probabilities: Floats, labels: Ints, k: int) -> Bools:
-    """Whether the true class is among the `k` most probable: [n, C], [n] -> bool [n]. Ties go to the lower index."""
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+def top_hits(scores: Floats, labels: Ints, k: int) -> Bools:
+    """Whether the true class is among the `k` with the highest scores: [n, C], [n] -> bool [n]. Ties go to the lower index."""
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return np.asarray((order == labels[:, None]).any(axis=1))
 
 

@@ -1,0 +1,67 @@
+"""The command `export`: a training run becomes a bundle, or a bundle gets TensorRT's engines built ahead.
+
+Owns the options; the work is `export.bundle`'s, and for TensorRT the serving engine's, whose cache is filled.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("export")(export)
+
+
+def export(
+    run: Annotated[Path | None, typer.Option(help="Folder of the training run.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The data that it was trained on.")] = None,
+    out: Annotated[Path, typer.Option(help="Store to write into.")] = Path("models/zoo"),
+    name: Annotated[str | None, typer.Option(help="Name of the bundle.")] = None,
+    version: Annotated[str, typer.Option(help="Version of the bundle (PEP 440).")] = "1.0.0",
+    domain: Annotated[str | None, typer.Option(help="What its photos show; by default the data set's.")] = None,
+    default: Annotated[bool, typer.Option("--default", help="Let it answer for its domain.")] = False,
+    licence: Annotated[str | None, typer.Option(help="Terms of your own photos; research sets have theirs.")] = None,
+    scenes: Annotated[Path | None, typer.Option(help="Photos to paste test crops into, as one more figure.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Measure on so many photos of each part only.")] = None,
+    tensorrt: Annotated[Path | None, typer.Option(help="Build TensorRT's engines for this bundle.")] = None,
+) -> None:
+    """Export a run as a bundle, checked, calibrated and measured; or build TensorRT's engines with --tensorrt BUNDLE."""
+    with _explained():
+        if tensorrt is not None:
+            _build_engines(tensorrt)
+            sys.stdout.write(f"{tensorrt}\n")
+            return
+        if run is None or data is None or name is None:
+            raise typer.BadParameter("--run, --data and --name are needed")
+        from export.bundle import Order, export_bundle
+
+        order = Order(run, data, out, name, version, domain, default, licence, scenes, limit)
+        sys.stdout.write(f"{export_bundle(order)}\n")
+
+
+def _build_engines(bundle: Path) -> None:
+    """Load the bundle as `fieldmark serve --device tensorrt` would, which fills the cache that serving reads."""
+    from service.engine.loader import Loader
+
+    Loader("tensorrt").load(bundle.resolve())
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """A failure that has an explanation is one sentence on stderr and exit status 1."""
+    from export.parity import ParityError
+    from models.training.data import DataError
+    from service.engine.backends.base import EngineError, StartError
+
+    try:
+        yield
+    except (DataError, EngineError, ParityError, StartError) as error:
+        sys.stderr.write(f"fieldmark: {error}\n")
+        raise typer.Exit(1) from error

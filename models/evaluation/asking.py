@@ -1,0 +1,93 @@
+"""The photos of a part put to a model, and what it said kept; to a running service too, whose word must be the same.
+
+Owns the loop over photos and the comparison. Who answers is handed in: an engine in this process, a service by URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from models.calibration import Floats
+from models.evaluation.figures import Scored
+from models.evaluation.items import Item, Part, labels_of
+
+#: Photos in flight at once, and read ahead.
+LANES = 2
+_AT_ONCE = 8 * LANES
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One photo's answer: its canonical JSON, and the logits [C] where the model is at hand."""
+
+    body: bytes
+    logits: Floats | None = None
+
+
+class Refused(RuntimeError):
+    """A photo was not answered; the text says why."""
+
+
+class Answerer(Protocol):
+    """Something that classifies a photo; safe from several threads."""
+
+    def __call__(self, photo: bytes) -> Answered:
+        """Answer one encoded photo; raises Refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The photos of a part that were answered; what failed; where the service differed."""
+
+    scored: Scored
+    failures: tuple[str, ...]
+    differences: tuple[str, ...]
+
+
+def ask(
+    part: Part, class_ids: Sequence[str], engine: Answerer, service: Answerer | None, advance: Callable[[], None]
+) -> Asked:
+    """Put a part to the engine and, where there is one, to the service."""
+    answered: list[Item] = []
+    logits: list[Floats] = []
+    failures: list[str] = []
+    differences: list[str] = []
+    with ThreadPoolExecutor(LANES, "ask") as pool:
+        for start in range(0, len(part.items), _AT_ONCE):
+            items = part.items[start : start + _AT_ONCE]
+            for item, local, remote in pool.map(lambda item: _ask_one(item, engine, service), items):
+                if isinstance(local, Answered) and local.logits is not None:
+                    answered.append(item)
+                    logits.append(local.logits)
+                else:
+                    failures.append(f"{item.photo}: {_said(local)}")
+                if remote is not None and _said(local) != _said(remote):
+                    differences.append(f"{item.photo}: {_said(remote)[:200]} instead of {_said(local)[:200]}")
+                advance()
+    kept = Part(part.name, tuple(answered))
+    labels = np.array(labels_of(kept.items, class_ids), np.int64)
+    scored = Scored(kept, np.array(logits, np.float64), labels)
+    return Asked(scored, tuple(failures), tuple(differences))
+
+
+def _ask_one(
+    item: Item, engine: Answerer, service: Answerer | None
+) -> tuple[Item, Answered | Refused, Answered | Refused | None]:
+    photo = item.read()
+    return item, _try(engine, photo), _try(service, photo) if service else None
+
+
+def _try(answerer: Answerer, photo: bytes) -> Answered | Refused:
+    try:
+        return answerer(photo)
+    except Refused as error:
+        return error
+
+
+def _said(answer: Answered | Refused) -> str:
+    return answer.body.decode() if isinstance(answer, Answered) else f"refused ({answer})"

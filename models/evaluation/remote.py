@@ -1,0 +1,59 @@
+"""A running service as an answerer: each photo is uploaded as it is, over connections that are kept open.
+
+Owns the few lines of HTTP that this takes. What the gateway adds to an answer, its id and times, is taken off again, so
+that the rest can be compared with the engine's own.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from urllib.parse import urlencode, urlsplit
+
+from models.evaluation.asking import Answered, Refused
+
+TIMEOUT_S = 60.0
+_ADDED = ("id", "timing_ms")
+
+
+class Service:
+    """`POST /v1/classify` of the service at a base URL, asking for one model."""
+
+    def __init__(self, url: str, model: str, top_k: int) -> None:
+        """Raises ValueError where the URL is not one of HTTP."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"--url {url}: give it as http://HOST:PORT")
+        self._connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._host, self._port = parts.hostname, parts.port
+        self._path = f"{parts.path.rstrip('/')}/v1/classify?{urlencode({'model': model, 'top_k': top_k})}"
+        self._kept = threading.local()
+
+    def __call__(self, photo: bytes) -> Answered:
+        """Upload one photo; raises Refused with the service's own reason."""
+        try:
+            status, body = self._post(photo)
+        except (OSError, http.client.HTTPException) as error:
+            self._kept.connection = None
+            raise Refused(f"no answer from {self._host}: {error}") from error
+        try:
+            found = json.loads(body)
+        except ValueError as error:
+            raise Refused(f"status {status} without JSON") from error
+        if status != http.client.OK:
+            raise Refused(str(found.get("detail", f"status {status}")))
+        return Answered(canonical({key: value for key, value in found.items() if key not in _ADDED}))
+
+    def _post(self, photo: bytes) -> tuple[int, bytes]:
+        connection = getattr(self._kept, "connection", None)
+        if connection is None:
+            connection = self._kept.connection = self._connect(self._host, self._port, timeout=TIMEOUT_S)
+        connection.request("POST", self._path, photo, {"Content-Type": "application/octet-stream"})
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+def canonical(answer: object) -> bytes:
+    """An answer's JSON with its keys in order, so that equal answers have equal bytes."""
+    return json.dumps(answer, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
