@@ -1,0 +1,75 @@
+"""The commands for people: one typer application, one small file per command group.
+
+Owns how a command ends: a failure that has an explanation is one sentence on stderr and exit status 1, wrong usage and
+impossible settings are 2, anything else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from models.manifest import BundleError
+from service.cli import classify, extras, models, serve, settings
+from service.cli.options import CommandFailed
+from service.errors import FieldmarkError
+from service.settings import SettingsError
+from service.stores import StoreMissing
+
+GROUPS = (serve, classify, models, settings)
+OWN_COMMANDS = ("serve", "classify", "models", "settings")
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run one command and give its exit status."""
+    try:
+        build_app(arguments)(args=arguments, prog_name="fieldmark")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    except SettingsError as error:
+        return _say(error, 2)
+    except ModuleNotFoundError as error:
+        if error.name not in extras.TRAIN_PACKAGES:
+            raise
+        return _say(extras.ExtraMissing(error.name), 1)
+    except (BundleError, CommandFailed, extras.ExtraMissing, FieldmarkError, OSError, StoreMissing) as error:
+        return _say(error, 1)
+    return 0
+
+
+def build_app(arguments: list[str]) -> typer.Typer:
+    """Make the application; other packages' commands are looked for only where one of ours was not named."""
+    app = typer.Typer(
+        help="Which species or car model is in a photo.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    for group in GROUPS:
+        group.register(app)
+    if not arguments or arguments[0] not in OWN_COMMANDS:
+        extras.add_commands(app)
+    return app
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"fieldmark {metadata.version('fieldmark')}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)]
+
+
+def _root(version: Version = False) -> None:
+    """Which species or car model is in a photo."""
+
+
+def _say(error: Exception, status: int) -> int:
+    sys.stderr.write(f"fieldmark: {error}\n")
+    return status

@@ -1,0 +1,49 @@
+"""What several commands share: help texts that are the settings' own, options, the way to an engine, and failing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.settings import Device, Settings
+
+if TYPE_CHECKING:
+    from service.engine import Engine
+
+
+class CommandFailed(Exception):
+    """A command could not do its work; the text is one sentence for a person."""
+
+
+def about(name: str) -> str:
+    """Describe an option by the setting that it sets, with its default."""
+    field = Settings.model_fields[name]
+    is_told = field.default not in (None, (), False)
+    return f"{field.description}{f' [default: {field.default}]' if is_told else ''}"
+
+
+Store = Annotated[list[Path] | None, typer.Option("--store", help=about("store"), metavar="FOLDER")]
+OnDevice = Annotated[Device | None, typer.Option("--device", help=about("device"))]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
+
+
+def open_engine(settings: Settings) -> Engine:
+    """Load the bundles of the settings' stores.
+
+    Raises:
+        CommandFailed: no bundle can be served, or not on this device.
+    """
+    from service.engine.backends.base import StartError
+    from service.engine.engine import Engine
+
+    try:
+        return Engine(
+            settings.store or None,
+            device=settings.device,
+            lanes=settings.lanes,
+            testing_backends=settings.testing_backends,
+        )
+    except StartError as error:
+        raise CommandFailed(str(error)) from error

@@ -1,0 +1,94 @@
+"""How answers are printed: for a person, as JSON Lines, as CSV.
+
+JSON Lines holds the objects of the HTTP interface, answers and problem documents alike, with `path` first. CSV has a row
+for each prediction. In both a photo that failed keeps its place.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, TextIO
+
+import msgspec
+
+from service.answers import ClassifyAnswer, Prediction
+from service.errors import FieldmarkError
+
+
+class Writer(Protocol):
+    """Writes one result after another."""
+
+    def write(self, path: Path, result: ClassifyAnswer | FieldmarkError) -> None:
+        """Write the result of one photo."""
+
+
+class TextWriter:
+    """A few lines a photo, for a person; failures are left to stderr."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, path: Path, result: ClassifyAnswer | FieldmarkError) -> None:
+        """Write the result of one photo."""
+        if isinstance(result, FieldmarkError):
+            return
+        note = f", uncertain: {result.reason}" if result.uncertain is True else ""
+        self._stream.write(f"{path} ({result.model.name} {result.model.version}{note})\n")
+        for prediction in result.predictions:
+            self._stream.write(f"{prediction.probability:8.1%}  {prediction.label}{_finest_name(prediction)}\n")
+
+
+class JsonWriter:
+    """One JSON object a line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, path: Path, result: ClassifyAnswer | FieldmarkError) -> None:
+        """Write the result of one photo."""
+        if isinstance(result, FieldmarkError):
+            told: dict[str, object] = {
+                "type": result.slug, "title": result.title, "status": result.status, "detail": result.detail
+            }  # fmt: skip
+        else:
+            told = msgspec.to_builtins(result)
+        self._stream.write(msgspec.json.encode({"path": str(path)} | told).decode() + "\n")
+
+
+class CsvWriter:
+    """One row a prediction, with a column for each of `levels`."""
+
+    def __init__(self, stream: TextIO, levels: Sequence[str]) -> None:
+        self._levels = levels
+        self._table = csv.writer(stream, lineterminator="\n")
+        self._table.writerow(
+            ["path", "model", "rank", "class_id", "label", "probability", *levels, "uncertain", "error"]
+        )
+
+    def write(self, path: Path, result: ClassifyAnswer | FieldmarkError) -> None:
+        """Write the result of one photo."""
+        if isinstance(result, FieldmarkError):
+            blanks = [""] * (6 + len(self._levels))
+            self._table.writerow([path, *blanks, f"{result.slug}: {result.detail}"])
+            return
+        model = f"{result.model.name}@{result.model.version}"
+        uncertain = ("yes" if result.uncertain else "no") if isinstance(result.uncertain, bool) else ""
+        for rank, prediction in enumerate(result.predictions, 1):
+            names = _levels_of(prediction)
+            self._table.writerow(
+                [path, model, rank, prediction.class_id, prediction.label, f"{prediction.probability:.6f}"]
+                + [names.get(level, "") for level in self._levels]
+                + [uncertain, ""]
+            )
+
+
+def _levels_of(prediction: Prediction) -> dict[str, str]:
+    return prediction.levels if isinstance(prediction.levels, dict) else {}
+
+
+def _finest_name(prediction: Prediction) -> str:
+    """Give the name on the finest level where the label does not say it already, such as the Latin one."""
+    names = list(_levels_of(prediction).values())
+    return f"  ({names[-1]})" if names and names[-1].lower() not in prediction.label.lower() else ""

@@ -1,0 +1,55 @@
+"""`fieldmark serve`: flags into settings, then the supervisor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.cli.options import about
+from service.logs import configure
+from service.settings import Device, LogFormat, LogLevel, read_settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(serve)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help=about("host"))] = None,
+    port: Annotated[int | None, typer.Option(help=about("port"))] = None,
+    store: Annotated[list[Path] | None, typer.Option(help=about("store"), metavar="FOLDER")] = None,
+    device: Annotated[Device | None, typer.Option(help=about("device"))] = None,
+    workers: Annotated[int | None, typer.Option(help=about("workers"))] = None,
+    lanes: Annotated[int | None, typer.Option(help=about("lanes"))] = None,
+    timeout_ms: Annotated[int | None, typer.Option(help=about("timeout_ms"))] = None,
+    max_queue_wait_ms: Annotated[int | None, typer.Option(help=about("max_queue_wait_ms"))] = None,
+    log_format: Annotated[LogFormat | None, typer.Option(help=about("log_format"))] = None,
+    log_level: Annotated[LogLevel | None, typer.Option(help=about("log_level"))] = None,
+    insecure: Annotated[bool | None, typer.Option("--insecure", help=about("insecure"))] = None,
+) -> None:
+    """Run the service: a gateway and its workers, until a signal ends it.
+
+    Every other setting (`fieldmark settings` lists them) comes from FIELDMARK_* or fieldmark.toml.
+    """
+    from service.supervisor import serve as supervise
+
+    settings = read_settings(
+        {
+            "host": host,
+            "port": port,
+            "store": store or None,
+            "device": device,
+            "workers": workers,
+            "lanes": lanes,
+            "timeout_ms": timeout_ms,
+            "max_queue_wait_ms": max_queue_wait_ms,
+            "log_format": log_format,
+            "log_level": log_level,
+            "insecure": insecure,
+        }
+    )
+    configure(settings, "supervisor")
+    raise typer.Exit(supervise(settings))
