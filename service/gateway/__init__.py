@@ -1,0 +1,1 @@
+"""The HTTP side: parses, limits, routes, waits and answers; never decodes a pixel."""

@@ -1,0 +1,65 @@
+"""The gateway's application: its routes, the edge around them, and the error forms of the framework's own refusals.
+
+Owns how the parts are put together. It holds no state beyond them and starts nothing; `main.py` runs it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from service.bus.base import GatewayBus
+from service.errors import BadRequest, FieldmarkError, MethodNotAllowed, NotFound
+from service.gateway.edge import Edge
+from service.gateway.exchange import exchange_of
+from service.gateway.openapi import describe
+from service.gateway.problems import problem_body, problem_headers
+from service.gateway.router import Router
+from service.gateway.routes import classify, docs, health, models
+from service.gateway.schema import AskSchema
+from service.gateway.uploads import UploadLimits
+from service.metrics import BusCollector, Metrics
+from service.settings import Settings
+
+
+def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics) -> FastAPI:
+    """Put the application together."""
+    router = Router(bus.workers)
+    metrics.registry.register(BusCollector(bus, router.models))
+    schema = AskSchema(settings.timeout_ms, settings.timeout_limit_ms)
+    limits = UploadLimits(settings.body_limit_bytes, settings.field_limit_bytes, settings.body_timeout_s)
+
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    endpoint = classify.Classify(bus, router, schema, limits, metrics)
+    app.router.routes.append(Route(classify.PATH, endpoint, methods=["POST"], name="classify", include_in_schema=False))
+    app.include_router(models.models_routes(router))
+    app.include_router(health.health_routes(bus, router, metrics))
+    app.include_router(docs.docs_routes(cache(lambda: describe(app.routes, schema, models.SCHEMAS + health.SCHEMAS))))
+    app.add_exception_handler(HTTPException, _refuse)
+    app.add_middleware(Edge, metrics=metrics)
+    return app
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """Give a refusal of the framework's router the service's own form."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker; registered for nothing else
+    fault = _fault_of(request, error.status_code)
+    body = problem_body(fault, exchange_of(request.scope).request_id)
+    headers = {name.decode(): value.decode() for name, value in problem_headers(fault, body)}
+    if error.status_code == MethodNotAllowed.status:
+        headers |= error.headers or {}
+    return Response(body, fault.status, headers)
+
+
+def _fault_of(request: Request, status: int) -> FieldmarkError:
+    path = request.url.path[:64]
+    if status == NotFound.status:
+        return NotFound(f"There is no {path}; /docs lists what there is.")
+    if status == MethodNotAllowed.status:
+        return MethodNotAllowed(f"{path} does not take {request.method[:16]}.")
+    return BadRequest(f"{path} cannot be asked this way.")

@@ -1,0 +1,101 @@
+"""What every request passes, whatever its route: id, metrics, security headers, and the form of its failures.
+
+A pure ASGI middleware, because it is on the hot path. Everything that a route raises ends here as a problem document;
+an unexpected error is logged with its traceback and answered without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import ClientClosed, FieldmarkError, Internal, NotReady
+from service.gateway.exchange import Exchange, attach_exchange
+from service.gateway.problems import Headers, problem_body, problem_headers
+from service.logs import get_logger
+from service.metrics import Metrics
+
+#: On every answer. A page that needs more than nothing replaces the policy (`routes/docs.py`).
+SECURITY_HEADERS: Headers = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+#: On every answer that does not bring its own.
+DEFAULT_HEADERS: dict[bytes, bytes] = {
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+}
+
+_log = get_logger(part="edge")
+
+
+class Edge:
+    """Wraps the application. `clock` gives seconds and is the host's monotonic clock outside tests."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(scope, self._clock())
+        attach_exchange(scope, exchange)
+        reply = _Reply(exchange, send)
+        if scope["method"] == "HEAD":
+            # Answered as GET; the server, which still sees HEAD, leaves the body out (RFC 9110, section 9.3.2).
+            scope = {**scope, "method": "GET"}
+        try:
+            if exchange.wire.refusal is not None:
+                raise exchange.wire.refusal
+            await self._app(scope, receive, reply)
+        except FieldmarkError as error:
+            await self._fail(exchange, reply, error)
+        except asyncio.CancelledError:
+            # The drain's time is over. The server cancels for no other reason: a client that left is an error of ours.
+            await self._fail(exchange, reply, NotReady("The service is shutting down."))
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the rest
+            _log.exception("request_failed", request_id=exchange.request_id, path=scope["path"])
+            await self._fail(exchange, reply, Internal("The fault is ours; it is in the log under this request's id."))
+        finally:
+            self._metrics.count_request(
+                exchange.task, exchange.model, exchange.status, self._clock() - exchange.started
+            )
+
+    async def _fail(self, exchange: Exchange, reply: _Reply, error: FieldmarkError) -> None:
+        if isinstance(error, ClientClosed):
+            exchange.status = error.status
+            return
+        if exchange.status:
+            # The answer has begun; the server closes the connection, which is all that the client can still be told.
+            _log.warning("answer_broken_off", request_id=exchange.request_id, type=error.slug)
+            return
+        body = problem_body(error, exchange.request_id)
+        await reply({"type": "http.response.start", "status": error.status, "headers": problem_headers(error, body)})
+        await reply({"type": "http.response.body", "body": body})
+
+
+class _Reply:
+    """The `send` that routes see: it notes the status and completes the headers."""
+
+    __slots__ = ("_exchange", "_send")
+
+    def __init__(self, exchange: Exchange, send: Send) -> None:
+        self._exchange = exchange
+        self._send = send
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            exchange = self._exchange
+            exchange.status = message["status"]
+            headers: Headers = [*message["headers"], *SECURITY_HEADERS, (b"x-request-id", exchange.request_id.encode())]
+            names = {name for name, _ in headers}
+            headers += [(name, value) for name, value in DEFAULT_HEADERS.items() if name not in names]
+            message = {**message, "headers": headers}
+        return self._send(message)

@@ -1,0 +1,188 @@
+"""Bodies that carry a photo among fields: multipart/form-data (RFC 7578) and JSON with base64.
+
+Owns their grammar and their limits: size and number of fields, one photo. What a field means is the schema's affair,
+what the photo's bytes are is the uploads'. Everything stays in memory; nothing is written to disk.
+"""
+
+from __future__ import annotations
+
+import binascii
+import logging
+from dataclasses import dataclass, field
+
+import msgspec
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from service.errors import BadRequest, InvalidParameter, TooLarge
+from service.gateway.schema import Scalar
+
+#: The field that holds the photo, in both forms.
+IMAGE = "image"
+FIELDS_LIMIT = 32
+
+# Its warnings repeat to the log what the caller is told anyway.
+_PARSER_LOG = logging.getLogger("python_multipart")
+
+
+@dataclass(slots=True)
+class Form:
+    """A form's content; `image` is None where it was not sent."""
+
+    fields: dict[str, Scalar] = field(default_factory=dict)
+    image: bytes | None = None
+
+
+class MultipartForm:
+    """Reads multipart/form-data as it arrives.
+
+    `write` takes pieces of any size; `finish` gives the form. Both raise:
+        BadRequest: the body is not multipart, breaks off, or has more than `FIELDS_LIMIT` fields.
+        InvalidParameter: a field is given twice, or is not UTF-8.
+        TooLarge: a field other than the photo is above its limit.
+    """
+
+    def __init__(self, content_type: bytes, field_limit_bytes: int) -> None:
+        boundary = parse_options_header(content_type)[1].get(b"boundary")
+        if not boundary:
+            raise BadRequest("The multipart Content-Type names no boundary.")
+        self._field_limit_bytes = field_limit_bytes
+        self._form = Form()
+        self._names: set[str] = set()
+        self._is_whole = False
+        self._start_part()
+        _PARSER_LOG.setLevel(logging.CRITICAL)
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._start_part,
+                    "on_header_field": self._add_header_name,
+                    "on_header_value": self._add_header_value,
+                    "on_header_end": self._end_header,
+                    "on_headers_finished": self._name_part,
+                    "on_part_data": self._add_data,
+                    "on_part_end": self._end_part,
+                    "on_end": self._end,
+                },
+            )
+        except FormParserError:
+            raise BadRequest(f"The multipart boundary has {len(boundary)} bytes; at most 256 are allowed.") from None
+
+    def write(self, data: bytes) -> None:
+        """Take the next piece of the body."""
+        try:
+            self._parser.write(data)
+        except FormParserError:
+            raise BadRequest("The multipart body does not follow its boundary.") from None
+
+    def finish(self) -> Form:
+        """Give the form, now that the body is over."""
+        if not self._is_whole:
+            raise BadRequest("The multipart body breaks off before its last boundary.")
+        return self._form
+
+    def _start_part(self) -> None:
+        self._name = ""
+        self._size = 0
+        self._pieces: list[bytes] = []
+        self._header_name = b""
+        self._header_value = b""
+
+    def _add_header_name(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _add_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _end_header(self) -> None:
+        if self._header_name.lower() == b"content-disposition":
+            kind, options = parse_options_header(self._header_value)
+            if kind == b"form-data":
+                self._name = _as_text("name", options.get(b"name", b""))
+        self._header_name = self._header_value = b""
+
+    def _name_part(self) -> None:
+        if not self._name:
+            raise BadRequest('A part of the multipart body has no Content-Disposition: form-data with a name="...".')
+        if self._name in self._names:
+            raise InvalidParameter(f"Field {self._name[:64]!r} is given twice.")
+        if len(self._names) == FIELDS_LIMIT:
+            raise BadRequest(f"The form has more than {FIELDS_LIMIT} fields.")
+        self._names.add(self._name)
+
+    def _add_data(self, data: bytes, start: int, end: int) -> None:
+        self._size += end - start
+        if self._size > self._field_limit_bytes and self._name != IMAGE:
+            raise _field_too_large(self._name, self._field_limit_bytes)
+        self._pieces.append(data[start:end])
+
+    def _end_part(self) -> None:
+        pieces = self._pieces
+        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self._name == IMAGE:
+            self._form.image = content
+        else:
+            self._form.fields[self._name] = _as_text(self._name, content)
+
+    def _end(self) -> None:
+        self._is_whole = True
+
+
+def read_json(body: bytes, field_limit_bytes: int) -> Form:
+    """Read a JSON object with the photo as base64 in `image`, and scalars as fields.
+
+    Raises:
+        BadRequest: not JSON, not an object, more than `FIELDS_LIMIT` fields, or the photo is not base64.
+        InvalidParameter: a field is a list or an object.
+        TooLarge: a text other than the photo is above its limit.
+    """
+    try:
+        parts = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        raise BadRequest('The JSON body is not an object: send {"image": "<base64>", ...}.') from None
+    except (msgspec.DecodeError, RecursionError):
+        raise BadRequest("The body is not JSON.") from None
+    if len(parts) > FIELDS_LIMIT:
+        raise BadRequest(f"The JSON object has {len(parts)} fields; at most {FIELDS_LIMIT} are allowed.")
+    form = Form()
+    for name, raw in parts.items():
+        if name == IMAGE:
+            form.image = _from_base64(raw)
+        elif len(memoryview(raw)) > field_limit_bytes:
+            raise _field_too_large(name, field_limit_bytes)
+        else:
+            form.fields[name] = _scalar(name, raw)
+    return form
+
+
+def _scalar(name: str, raw: msgspec.Raw) -> Scalar:
+    try:
+        value: Scalar = msgspec.json.decode(raw, type=Scalar)
+    except msgspec.MsgspecError:
+        raise InvalidParameter(f"Field {name[:64]!r} must be a text, a number, true or false.") from None
+    return value
+
+
+def _from_base64(raw: msgspec.Raw) -> bytes:
+    try:
+        text = msgspec.json.decode(raw, type=str)
+    except msgspec.MsgspecError:
+        raise BadRequest("Field 'image' must be a text in base64.") from None
+    if text.startswith("data:"):
+        raise BadRequest("Field 'image' is a data: URL; send only what follows its comma.")
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except (binascii.Error, ValueError):
+        raise BadRequest("Field 'image' is not base64 (RFC 4648, with padding and without line breaks).") from None
+
+
+def _field_too_large(name: str, limit_bytes: int) -> TooLarge:
+    return TooLarge(f"Field {name[:64]!r} is larger than {limit_bytes} bytes, the most that a field may have.")
+
+
+def _as_text(name: str, content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise InvalidParameter(f"Field {name[:64]!r} is not UTF-8.") from None

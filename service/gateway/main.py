@@ -1,0 +1,91 @@
+"""The gateway's process: its start and its end, each one readable function.
+
+Start: listening socket, bus, application, ready. End, at SIGTERM or SIGINT: take no new connections, answer what was
+accepted, close the bus.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import importlib.util
+import socket
+
+from service.bus.base import GatewayBus
+from service.bus.local import LocalBus
+from service.logs import get_logger
+from service.metrics import Metrics
+from service.settings import Settings
+from service.status import StatusPipe
+
+BEAT_S = 1.0
+LAG_PROBES_PER_BEAT = 4
+
+_log = get_logger(part="gateway")
+
+
+def run_gateway(settings: Settings, status: StatusPipe) -> int:
+    """Serve until a signal ends it; gives the process's exit status."""
+    if importlib.util.find_spec("httptools") is None:
+        status.failed("httptools is missing, and the parser that uvicorn has without it costs 3x as much: install it.")
+        return 1
+    from service.gateway.server import listen
+
+    try:
+        listener = listen(settings.host, settings.port)
+    except OSError as error:
+        status.failed(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror or error}.")
+        return 1
+    return asyncio.run(_run(settings, status, listener))
+
+
+async def _run(settings: Settings, status: StatusPipe, listener: socket.socket) -> int:
+    bus = LocalBus(settings)
+    try:
+        await bus.start()
+    except OSError as error:
+        status.failed(f"Cannot open the bus at {bus.path}: {error.strerror or error}.")
+        return 1
+    metrics = Metrics()
+    pulse = asyncio.create_task(_pulse(status, metrics))
+    try:
+        await serve(settings, bus, metrics, listener, status)
+    finally:
+        pulse.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await pulse
+    return 0
+
+
+async def serve(
+    settings: Settings, bus: GatewayBus, metrics: Metrics, listener: socket.socket, status: StatusPipe
+) -> None:
+    """Serve on an open socket until a signal, then answer what was accepted and close the bus."""
+    from service.gateway.app import create_app
+    from service.gateway.server import GatewayServer
+
+    host, port = listener.getsockname()[:2]
+
+    def has_started() -> None:
+        # What is loaded stays: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        _log.info("gateway_ready", host=host, port=port)
+        status.ready(host, port)
+
+    server = GatewayServer(settings, create_app(settings, bus, metrics), metrics, has_started)
+    await server.serve(sockets=[listener])
+    _log.info("gateway_drained", is_forced=server.force_exit)
+    await bus.drain(0 if server.force_exit else settings.drain_timeout_s)
+
+
+async def _pulse(status: StatusPipe, metrics: Metrics) -> None:
+    """Say about once a second, from the loop itself, that the loop runs; and measure how late it runs things."""
+    loop = asyncio.get_running_loop()
+    while True:
+        for _ in range(LAG_PROBES_PER_BEAT):
+            due = loop.time() + BEAT_S / LAG_PROBES_PER_BEAT
+            await asyncio.sleep(BEAT_S / LAG_PROBES_PER_BEAT)
+            metrics.observe_lag(max(0.0, loop.time() - due))
+        status.beat()

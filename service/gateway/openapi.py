@@ -1,0 +1,165 @@
+"""The API's description (OpenAPI 3.1): what FastAPI derives from the routes, and what stands outside of its sight.
+
+Owns the operation of the hot route, which is a plain ASGI endpoint, and the schemas, which come from the same structures
+that are sent. Error responses come from the table of problem types.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
+
+from service.answers import ClassifyAnswer
+from service.errors import (
+    BadRequest,
+    DeadlineExceeded,
+    FieldmarkError,
+    Internal,
+    InvalidParameter,
+    NotFound,
+    NotReady,
+    Overloaded,
+    RequestTimeout,
+    TooLarge,
+    UnprocessableImage,
+    UnsupportedMedia,
+)
+from service.gateway.problems import CONTENT_TYPE, Problem, problem_table
+from service.gateway.schema import AskSchema
+
+EXAMPLE_PHOTO = Path(__file__).parent / "static" / "example.jpg"
+
+_REFERENCE = "#/components/schemas/{name}"
+_BINARY = {"type": "string", "format": "binary"}
+_CLASSIFY_ERRORS: tuple[type[FieldmarkError], ...] = (
+    BadRequest,
+    NotFound,
+    RequestTimeout,
+    TooLarge,
+    UnsupportedMedia,
+    UnprocessableImage,
+    InvalidParameter,
+    Overloaded,
+    Internal,
+    NotReady,
+    DeadlineExceeded,
+)
+
+DESCRIPTION = """\
+Fieldmark tells which bird species or which car model is in a photo.
+
+A photo comes as the raw body (`Content-Type: image/*` or `application/octet-stream`, parameters in the query; the fast
+way), as `multipart/form-data` (a field `image`, and the parameters as fields), or as JSON (`image` in base64, and the
+parameters as members). JPEG, PNG, WebP, GIF, BMP and TIFF are read.
+
+Every answer carries `X-Request-Id`; one that the client sends is taken over. Failures are problem documents (RFC 9457)
+with a stable `type`:
+
+"""
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """Milliseconds: waiting for a worker, decoding, inference, and all from the request's arrival to the answer."""
+
+    queue: float
+    decode: float
+    infer: float
+    total: float
+
+
+class ClassifyReply(ClassifyAnswer, frozen=True, kw_only=True):
+    """What the photo shows. Parts that the model does not bring are absent."""
+
+    id: str
+    timing_ms: Timing
+
+
+def answers(body: type[msgspec.Struct] | str, *errors: type[FieldmarkError], **others: type[msgspec.Struct]) -> Any:
+    """Describe a route's responses as FastAPI takes them.
+
+    `body` is the structure of the 200 answer, or its media type. `others` gives bodies of further statuses, by name:
+    `unready` is 503.
+    """
+    content = {"text/plain": {"schema": {"type": "string"}}} if isinstance(body, str) else _json_content(body)
+    responses: dict[int | str, Any] = {200: {"description": "The answer.", "content": content}}
+    responses |= _problems(errors)
+    if "unready" in others:
+        responses[503] = {"description": "It cannot serve now.", "content": _json_content(others["unready"])}
+    responses["default"] = _problem("Any other failure.")
+    return responses
+
+
+def describe(routes: Iterable[BaseRoute], ask: AskSchema, schemas: Iterable[type[msgspec.Struct]]) -> bytes:
+    """Write the document; `schemas` are the structures that the routes' answers name."""
+    document = get_openapi(
+        title="Fieldmark",
+        version=version("fieldmark"),
+        description=DESCRIPTION + problem_table(),
+        routes=list(routes),
+    )
+    document["paths"] = {"/v1/classify": {"post": _classify(ask)}, **document["paths"]}
+    _, components = msgspec.json.schema_components([ClassifyReply, Problem, *schemas], ref_template=_REFERENCE)
+    document.setdefault("components", {})["schemas"] = components
+    return msgspec.json.encode(document)
+
+
+def _classify(ask: AskSchema) -> dict[str, Any]:
+    fields = [field for field in ask.fields.values() if field.schema is not None]
+    return {
+        "tags": ["classify"],
+        "operationId": "classify",
+        "summary": "Say what a photo shows",
+        "description": "Parameters stand in the query; in a form or in JSON they may stand beside the photo instead.",
+        "parameters": [
+            {"name": field.name, "in": "query", "description": field.description, "schema": field.schema}
+            for field in fields
+        ],
+        "requestBody": {"required": True, "content": _photo_content(ask)},
+        "responses": {
+            "200": {"description": "The answer.", "content": _json_content(ClassifyReply)},
+            **{str(status): response for status, response in _problems(_CLASSIFY_ERRORS).items()},
+        },
+    }
+
+
+def _photo_content(ask: AskSchema) -> dict[str, Any]:
+    properties = {
+        field.name: {**field.schema, "description": field.description}
+        for field in ask.fields.values()
+        if field.schema is not None
+    }
+    in_base64 = {"type": "string", "contentEncoding": "base64", "description": "The photo's file in base64."}
+    example = base64.b64encode(EXAMPLE_PHOTO.read_bytes()).decode()
+    return {
+        "image/jpeg": {"schema": _BINARY},
+        "application/octet-stream": {"schema": _BINARY},
+        "multipart/form-data": {
+            "schema": {"type": "object", "required": ["image"], "properties": {"image": _BINARY, **properties}}
+        },
+        "application/json": {
+            "schema": {"type": "object", "required": ["image"], "properties": {"image": in_base64, **properties}},
+            "example": {"image": example, "top_k": 3},
+        },
+    }
+
+
+def _json_content(body: type[msgspec.Struct]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _REFERENCE.format(name=body.__name__)}}}
+
+
+def _problems(errors: Iterable[type[FieldmarkError]]) -> dict[int | str, Any]:
+    by_status: dict[int, list[str]] = {}
+    for error in errors:
+        by_status.setdefault(error.status, []).append(error.slug)
+    return {status: _problem(" or ".join(f"`{slug}`" for slug in slugs)) for status, slugs in by_status.items()}
+
+
+def _problem(text: str) -> dict[str, Any]:
+    return {"description": text, "content": {CONTENT_TYPE: {"schema": {"$ref": _REFERENCE.format(name="Problem")}}}}

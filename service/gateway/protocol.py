@@ -1,0 +1,262 @@
+"""The connection: uvicorn's httptools protocol under limits of its own, so that no client holds what is not its.
+
+Bounds what uvicorn leaves open: the head in bytes and time, the bytes of a whole message on the wire, the number of
+connections, and how much of a body is read after its request was answered. Tells a request's `Wire` when its client
+leaves. The time and size of a body are bounded in `uploads.py`, which the application knows how to answer for.
+
+A client that closes its sending side counts as gone, as with most proxies: an answer that nobody may read is not worth
+an inference. HTTP/1.1: RFC 9112.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, cast
+
+from starlette.types import Scope
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from service.errors import BadRequest, FieldmarkError, HeadersTooLarge, Overloaded, RequestTimeout, TooLarge
+from service.gateway.exchange import Wire, attach_wire, new_request_id
+from service.gateway.problems import problem_body, problem_headers
+
+#: What is read and thrown away of a body whose request is answered, so that its client comes to read the answer.
+DISCARD_LIMIT_BYTES = 1 << 20
+DISCARD_TIMEOUT_S = 2.0
+#: In a drain an idle connection is kept for this time: a request that is on its way is answered, not reset.
+DRAIN_IDLE_S = 0.5
+#: Connections above the limit that are told so; what comes on top of them is reset.
+EXCESS_LIMIT = 64
+
+_HEADER_FRAME_BYTES = 4  # the colon, the space and the line's end
+_CHUNK_OVERHEAD = 2  # a chunked body may be this many times its content on the wire
+_READ_BYTES = 256 << 10  # asyncio reads at most this at once
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """The most that a connection may take; how long it may idle is uvicorn's `timeout_keep_alive`."""
+
+    head_bytes: int
+    body_bytes: int
+    head_timeout_s: float
+    connections: int
+
+
+class GatewayProtocol(HttpToolsProtocol):
+    """One client's connection. `refused` is called with each error that no route sees."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: ConnectionLimits,
+        refused: Callable[[FieldmarkError], None],
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = limits
+        self._refused = refused
+        self._timer: asyncio.TimerHandle | None = None
+        self._newest: RequestResponseCycle | None = None
+        self._unanswered: list[tuple[RequestResponseCycle, Wire]] = []
+        self._is_in_head = False
+        self._is_over = False  # nothing that still comes is parsed
+        self._is_draining = False
+        self._message_bytes = 0
+        self._discarded_bytes = 0
+
+    # The connection as the event loop sees it.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Admit the client, or tell it that there are too many."""
+        super().connection_made(transport)
+        limit = self._limits.connections
+        excess = len(self.connections) - limit
+        if excess > EXCESS_LIMIT:
+            transport.abort()
+        elif excess > 0:
+            self._refuse(Overloaded(f"{limit} connections are open, the most that are allowed.", retry_after_s=1))
+        else:
+            self._start_timer(self._limits.head_timeout_s, self._give_up_head)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell every unanswered request that its client has left."""
+        self._stop_timer()
+        super().connection_lost(exc)
+        for cycle, wire in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            wire.leave()
+        self._unanswered.clear()
+        self.pipeline.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, and keep every incomplete message under a limit of bytes and of time."""
+        if self._is_over:
+            self._discard(len(data))
+            return
+        belongs = self._is_in_head or self._is_idle() or self._is_in_body()
+        super().data_received(data)
+        if not self._takes_more():
+            return
+        if belongs:
+            self._message_bytes += len(data)
+        if self._is_in_head and self._message_bytes > self._limits.head_bytes:
+            self._refuse(self._head_too_large(self._message_bytes))
+        elif self._is_in_body() and self._message_bytes > _CHUNK_OVERHEAD * self._limits.body_bytes + _READ_BYTES:
+            self._refuse(TooLarge(f"The body and its framing have more than {self._message_bytes} bytes."))
+        elif self._timer is None and self.timeout_keep_alive_task is None and not self._unanswered:
+            self._start_timer(self._limits.head_timeout_s, self._give_up_head)
+
+    def shutdown(self) -> None:
+        """Answer what has begun and take no more: this connection's part of a drain."""
+        self._is_draining = True
+        if self._unanswered:
+            super().shutdown()
+        else:
+            self._unset_keepalive_if_required()
+            self._start_timer(DRAIN_IDLE_S, self.transport.close)
+
+    # The request as the parser sees it.
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        super().on_message_begin()
+        self._is_in_head = True
+        self._message_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; a trailer after a chunked body is read over (RFC 9112, section 7.1.2)."""
+        if self._is_in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Start the request, or the refusal of its head."""
+        self._is_in_head = False
+        self._stop_timer()
+        wire = Wire()
+        attach_wire(cast("Scope", self.scope), wire)
+        size = len(self.url) + sum(len(name) + len(value) + _HEADER_FRAME_BYTES for name, value in self.headers)
+        if size > self._limits.head_bytes:
+            wire.refusal = self._head_too_large(size)
+        super().on_headers_complete()
+        self._newest = self.cycle
+        self._unanswered.append((self.cycle, wire))
+        if self._is_draining:
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Pass a piece of the body on, or drop it where the request is answered."""
+        if self.cycle.response_complete:
+            self._discard(len(body))
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the body; a connection whose discarded body ends here is idle again."""
+        if not self.cycle.response_complete:
+            super().on_message_complete()
+            return
+        self.cycle.more_body = False
+        self._stop_timer()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request; the rest of an answered one's body is read and dropped first."""
+        super().on_response_complete()
+        if self._unanswered:
+            self._unanswered.pop(0)
+        if not self.transport.is_closing() and self._is_discarding():
+            self._unset_keepalive_if_required()
+            self._discarded_bytes = 0
+            if self.expect_100_continue:
+                # Whether a body still comes is the client's choice now, so what follows cannot be read (RFC 9110, 10.1.1).
+                self.transport.close()
+            else:
+                self._start_timer(DISCARD_TIMEOUT_S, self.transport.close)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP."""
+        self._refuse(BadRequest("The request does not follow HTTP/1.1."))
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Answer a request for another protocol in this one (RFC 9110, 7.8), without a word in the log."""
+
+    # States and their ends.
+
+    def _is_idle(self) -> bool:
+        return not self._unanswered and not self._is_in_head and not self._is_discarding()
+
+    def _is_in_body(self) -> bool:
+        return self._newest is not None and self._newest.more_body
+
+    def _is_discarding(self) -> bool:
+        return self._newest is not None and self._newest.more_body and self._newest.response_complete
+
+    def _takes_more(self) -> bool:
+        return not self._is_over and not self.transport.is_closing()
+
+    def _refuse(self, error: FieldmarkError) -> None:
+        """End the conversation for a fault of the client, after the answers that it is still owed."""
+        self._is_over = True
+        self._stop_timer()
+        self._unset_keepalive_if_required()
+        if self._is_discarding():
+            self.transport.close()
+        elif not self._unanswered:
+            self._refused(error)
+            self._write_problem(error)
+            self.transport.write_eof()
+            self._start_timer(DISCARD_TIMEOUT_S, self.transport.close)
+        else:
+            cycle, wire = self._unanswered[-1]
+            cycle.keep_alive = False
+            if cycle.more_body:
+                wire.refusal = error
+                cycle.more_body = False
+                cycle.message_event.set()
+
+    def _discard(self, size: int) -> None:
+        self._discarded_bytes += size
+        if self._discarded_bytes > DISCARD_LIMIT_BYTES:
+            self.transport.close()
+
+    def _give_up_head(self) -> None:
+        if self._is_in_head:
+            self._refuse(RequestTimeout(f"The head was not complete after {self._limits.head_timeout_s:g} s."))
+        else:
+            # Nothing was asked, so there is nothing to answer.
+            self.transport.close()
+
+    def _head_too_large(self, size: int) -> HeadersTooLarge:
+        return HeadersTooLarge(f"The head has {size} bytes or more; at most {self._limits.head_bytes} are allowed.")
+
+    def _write_problem(self, error: FieldmarkError) -> None:
+        request_id = new_request_id()
+        body = problem_body(error, request_id)
+        headers = [
+            *self.server_state.default_headers,
+            *problem_headers(error, body),
+            (b"x-request-id", request_id.encode()),
+            (b"connection", b"close"),
+        ]
+        head = b"".join(b"%b: %b\r\n" % header for header in headers)
+        status = HTTPStatus(error.status)
+        self.transport.write(b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, status.phrase.encode(), head, body))
+
+    def _start_timer(self, delay_s: float, end: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(delay_s, end)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

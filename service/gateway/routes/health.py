@@ -1,0 +1,127 @@
+"""`/healthz`, `/readyz` and `/metrics`: the process answers; a request would succeed; the figures."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any, Literal
+
+import msgspec
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from service.bus.base import GatewayBus, RouteView, WorkerView
+from service.gateway.openapi import answers
+from service.gateway.router import Router
+from service.metrics import CONTENT_TYPE_LATEST, Metrics
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """The gateway's process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class WorkerState(msgspec.Struct, frozen=True):
+    """One connected worker; `memory_bytes` and `busy_ratio` are of its last heartbeat."""
+
+    name: str
+    device: str
+    lanes: int
+    held: int
+    is_draining: bool
+    memory_bytes: int | None
+    busy_ratio: float | None
+
+
+class RouteState(msgspec.Struct, frozen=True):
+    """One route that can be completed: who waits, how long a new request would, and the measured rate."""
+
+    route: str
+    model: str
+    queued: int
+    predicted_wait_ms: float
+    rate_per_s: float
+
+
+class RefusedModel(msgspec.Struct, frozen=True):
+    """A bundle that is not served, and why."""
+
+    model: str
+    faults: list[str]
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether a request would succeed now. `slow_paths` names what makes this process slower than it could be."""
+
+    status: Literal["ready", "not-ready"]
+    workers: list[WorkerState]
+    routes: list[RouteState]
+    refused: list[RefusedModel]
+    slow_paths: list[str]
+
+
+SCHEMAS = (Alive, Readiness)
+
+
+def health_routes(bus: GatewayBus, router: Router, metrics: Metrics) -> APIRouter:
+    """Make the routes that a supervisor, a balancer and Prometheus ask."""
+    routes = APIRouter(tags=["operation"], default_response_class=Response)
+
+    @routes.get("/healthz", summary="Is the process alive", responses=answers(Alive))
+    async def show_health() -> Any:
+        return Response(msgspec.json.encode(Alive()), media_type="application/json")
+
+    @routes.get("/readyz", summary="Can it serve", responses=answers(Readiness, unready=Readiness))
+    async def show_readiness() -> Any:
+        state = _readiness(bus, router)
+        status = 200 if state.status == "ready" else 503
+        return Response(msgspec.json.encode(state), status, media_type="application/json")
+
+    @routes.get("/metrics", summary="Figures for Prometheus", responses=answers("text/plain"))
+    async def show_metrics() -> Any:
+        return Response(metrics.render(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    return routes
+
+
+def _readiness(bus: GatewayBus, router: Router) -> Readiness:
+    workers = bus.workers()
+    routes = bus.routes()
+    can_serve = bool(routes) and any(not worker.draining for worker in workers)
+    refused = [model for model in router.models() if model.status == "refused"]
+    return Readiness(
+        status="ready" if can_serve else "not-ready",
+        workers=[_worker_state(worker) for worker in workers],
+        routes=[_route_state(route) for route in routes],
+        refused=[RefusedModel(model.identity, model.faults) for model in refused],
+        slow_paths=_slow_paths(),
+    )
+
+
+def _worker_state(worker: WorkerView) -> WorkerState:
+    hello, heartbeat = worker.hello, worker.heartbeat
+    return WorkerState(
+        name=hello.worker,
+        device=hello.device,
+        lanes=hello.lanes,
+        held=worker.held,
+        is_draining=worker.draining,
+        memory_bytes=heartbeat.memory_bytes if heartbeat else None,
+        busy_ratio=heartbeat.busy_ratio if heartbeat else None,
+    )
+
+
+def _route_state(route: RouteView) -> RouteState:
+    return RouteState(
+        route.route, route.model, route.queued, round(route.predicted_wait_s * 1000, 3), round(route.rate_per_s, 3)
+    )
+
+
+def _slow_paths() -> list[str]:
+    slow = {
+        "asyncio runs in debug mode": asyncio.get_running_loop().get_debug(),
+        "a tracer watches every line of Python": sys.gettrace() is not None,
+        "a profiler watches every call of Python": sys.getprofile() is not None,
+    }
+    return [name for name, is_on in slow.items() if is_on]

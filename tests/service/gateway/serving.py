@@ -1,0 +1,104 @@
+"""The gateway as its clients meet it: the true server on a true socket, in a thread, over a bus that the test holds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from service.gateway.app import create_app
+from service.gateway.server import GatewayServer, listen
+from service.metrics import Metrics
+from service.settings import Settings
+from tests.service.gateway.fake_bus import WAIT_S, FakeBus
+
+JPEG = b"\xff\xd8\xff\xe0" + bytes(200)
+
+
+class _Server(GatewayServer):
+    """Signals belong to the main thread, and the test ends the server itself."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class RunningGateway:
+    """A gateway over `bus`, with its own settings; usable as a context manager."""
+
+    def __init__(self, bus: FakeBus, **settings: Any) -> None:
+        self.bus = bus
+        self.metrics = Metrics()
+        self.settings = Settings(**settings)
+        self._listener = listen("127.0.0.1", 0)
+        self.address: tuple[str, int] = self._listener.getsockname()
+        self.url = f"http://127.0.0.1:{self.address[1]}"
+        self._has_started = threading.Event()
+        self.app = create_app(self.settings, bus, self.metrics)
+        self.server = _Server(self.settings, self.app, self.metrics, self._has_started.set)
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._has_started.wait(WAIT_S)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.server.should_exit = True
+        self.server.force_exit = True
+        self.join()
+
+    def join(self) -> None:
+        """Wait for the server's end."""
+        self._thread.join(WAIT_S)
+        assert not self._thread.is_alive()
+
+    def in_loop(self, call: Callable[[], object]) -> None:
+        """Run something in the server's thread."""
+        self.loop.call_soon_threadsafe(call)
+
+    def client(self, **options: Any) -> httpx.Client:
+        """Make an HTTP client of this gateway."""
+        return httpx.Client(base_url=self.url, timeout=WAIT_S, trust_env=False, **options)
+
+    def connect(self) -> socket.socket:
+        """Open a bare connection."""
+        connection = socket.create_connection(self.address, timeout=WAIT_S)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def exchange(self, *pieces: bytes) -> bytes:
+        """Send bytes on a fresh connection and read until the server hangs up."""
+        with self.connect() as connection:
+            for piece in pieces:
+                connection.sendall(piece)
+            return read_all(connection)
+
+    def _run(self) -> None:
+        with asyncio.Runner() as runner:
+            self.loop = runner.get_loop()
+            runner.run(self.server.serve(sockets=[self._listener]))
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Read until the other side hangs up, politely or not."""
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := connection.recv(65536):
+            received += piece
+    return received
+
+
+def request(path: str = "/v1/classify", body: bytes = JPEG, method: str = "POST", **headers: str) -> bytes:
+    """Write a request's bytes; `headers` with `_` for `-`."""
+    lines = [f"{method} {path} HTTP/1.1", "host: test"]
+    if "content_length" not in headers and "transfer_encoding" not in headers:
+        lines.append(f"content-length: {len(body)}")
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
