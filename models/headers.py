@@ -34,7 +34,7 @@ _BYTE, _SHORT, _LONG = 1, 3, 4
 
 
 class HeaderError(ValueError):
-    """The header cannot be read; nothing else in the file can be trusted."""
+    """The header cannot be read; the message is safe to show to a caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +75,17 @@ def read_jpeg_header(data: Encoded) -> JpegHeader:
             orientation = read_orientation(view[start:end])
         elif marker in _FRAME_MARKERS and frame is None:
             if end - start < 6:
-                raise HeaderError("the frame header is too short")
+                raise HeaderError("its frame header is too short")
             frame = struct.unpack_from(">xHHB", view, start)
             progressive = marker in _PROGRESSIVE_MARKERS
         elif marker == _SOS:
             if frame is None or end == start:
-                raise HeaderError("a scan without a frame")
+                raise HeaderError("it has pixels without a frame header")
             height, width, components = frame
             several = progressive or view[start] < components
             scans = _count_scans(view, end) if several else 1
             return JpegHeader(width, height, components, scans, orientation or 1)
-    raise HeaderError("no scan")
+    raise HeaderError("it ends before its pixels")
 
 
 def _segments(
@@ -108,7 +108,7 @@ def _segments(
             return
         yield marker, position + 2, end
         position = end
-    raise HeaderError(f"more than {SEGMENTS_LIMIT:,} segments")
+    raise HeaderError(f"it has more than {SEGMENTS_LIMIT:,} segments")
 
 
 def _count_scans(view: memoryview, after_first: int) -> int:

@@ -4,9 +4,9 @@ Owns the size limits, scaled decoding, orientation, colour conversion and the fi
 normalisation to the exported graphs, so that only bytes are moved. Torch-free; decodes in any number of threads, for
 nothing that is shared is changed after `prepare_decoders`.
 
-A photo is decoded to just above the size that is needed (JPEG by DCT scaling, the rest by whole-number box reduction);
-the remaining factor, below two, is bilinear. Colours are taken as sRGB: embedded profiles are not applied, in training
-neither.
+A photo is first reduced by the power of two that leaves it just above the size that is needed, a JPEG while it is
+decoded (DCT scaling), any other by the mean of boxes: those two look alike, which DCT scaling by other factors does
+not. The remaining factor is bilinear. Colours are taken as sRGB: embedded profiles are not applied, in training neither.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from models.formats import FORMATS, sniff_format
-from models.headers import Encoded, read_directory, read_jpeg_header, read_orientation
+from models.headers import Encoded, HeaderError, read_directory, read_jpeg_header, read_orientation
 
 Pixels = npt.NDArray[np.uint8]
 Fit = Literal["crop", "squash", "letterbox"]
@@ -44,6 +44,7 @@ SCANS_LIMIT = 100
 TIFF_VALUES_LIMIT = 1 << 18
 _BYTES_KINDS = frozenset({1, 2, 6, 7})  # TIFF types of one byte: profiles and thumbnails, which may be long
 
+_DCT_FACTOR_LIMIT = 8  # of a JPEG's blocks of 8 x 8
 _LETTERBOX_GREY = 128
 
 #: EXIF orientation -> (transpose, then the axis to flip: 0 top-bottom, 1 left-right, -1 both).
@@ -88,6 +89,16 @@ class Photo:
     height: int
 
 
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """Where a photo that keeps its shape lies in the model's square, in pixels of the square."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
 def prepare_decoders() -> None:
     """Set this process up for decoding in several threads; call it once, before the first of them starts.
 
@@ -115,17 +126,29 @@ def decode(data: Encoded, need_px: int | None = None) -> Photo:
         return _decode_with_pillow(data, format_name, need_px)
     except ImageError:
         raise
+    except HeaderError as error:
+        raise ImageError(f"the JPEG cannot be read: {error}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # a canvas or frame beyond the head
+        raise ImageError(f"the image has more than {HELD_PIXELS_LIMIT:,} pixels") from error
     except MemoryError as error:
         raise ImageError("the image does not fit into memory") from error
     except Exception as error:  # Pillow's readers raise almost anything on damaged files; their words may hold paths
         raise ImageError(f"the {format_name} data is damaged or incomplete") from error
 
 
-def fit_pixels(pixels: Pixels, size_px: int, fit: Fit) -> Pixels:
+def letterbox(width: int, height: int, size_px: int) -> Letterbox:
+    """Place a photo of `width` x `height` as large as it fits, centred, in a square of `size_px`."""
+    scale = min(size_px / width, size_px / height)
+    inner_width, inner_height = max(1, round(width * scale)), max(1, round(height * scale))
+    return Letterbox((size_px - inner_width) // 2, (size_px - inner_height) // 2, inner_width, inner_height)
+
+
+def fit_pixels(pixels: Pixels, size_px: int, fit: Fit, photo_size: tuple[int, int] | None = None) -> Pixels:
     """Fit upright RGB [rows, columns, 3] into the model's square: uint8 [size_px, size_px, 3], contiguous.
 
     `squash` scales both sides on their own, `crop` takes the central square, `letterbox` keeps the shape and pads
-    with mid grey.
+    with mid grey. `photo_size` is the full photo's width and height where `pixels` are reduced: the letterbox follows
+    them, so that boxes are mapped by the photo's size alone.
     """
     rows, columns = pixels.shape[:2]
     if fit == "squash":
@@ -134,19 +157,18 @@ def fit_pixels(pixels: Pixels, size_px: int, fit: Fit) -> Pixels:
         side = min(rows, columns)
         top, left = (rows - side) // 2, (columns - side) // 2
         return _resize(pixels[top : top + side, left : left + side], size_px, size_px)
-    scale = min(size_px / columns, size_px / rows)
-    inner_columns = max(1, round(columns * scale))
-    inner_rows = max(1, round(rows * scale))
-    left, top = (size_px - inner_columns) // 2, (size_px - inner_rows) // 2
+    width, height = photo_size or (columns, rows)
+    place = letterbox(width, height, size_px)
     canvas = np.full((size_px, size_px, 3), _LETTERBOX_GREY, np.uint8)
-    canvas[top : top + inner_rows, left : left + inner_columns] = _resize(pixels, inner_rows, inner_columns)
+    inner = _resize(pixels, place.height, place.width)
+    canvas[place.top : place.top + place.height, place.left : place.left + place.width] = inner
     return canvas
 
 
 def preprocess(data: Encoded, size_px: int, fit: Fit) -> tuple[Pixels, Photo]:
     """Decode and fit in one step: the model's input, uint8 [size_px, size_px, 3], and the photo it was made from."""
     photo = decode(data, size_px)
-    return fit_pixels(photo.pixels, size_px, fit), photo
+    return fit_pixels(photo.pixels, size_px, fit, (photo.width, photo.height)), photo
 
 
 def _check_size(width: int, height: int, pixels_limit: int) -> None:
@@ -158,6 +180,12 @@ def _check_size(width: int, height: int, pixels_limit: int) -> None:
         raise ImageError(f"the image is {width} x {height} pixels; at most {pixels_limit:,} of its kind are decoded")
 
 
+def _whole_factor(width: int, height: int, need_px: int | None) -> int:
+    """The power of two to reduce both sides by, so that the photo keeps its shape and no side falls below the need."""
+    spare = 1 if need_px is None else min(width, height) // need_px
+    return 1 << max(0, spare.bit_length() - 1)
+
+
 def _decode_jpeg(data: Encoded, need_px: int | None) -> Photo:
     header = read_jpeg_header(data)
     if header.scans > SCANS_LIMIT:
@@ -165,17 +193,18 @@ def _decode_jpeg(data: Encoded, need_px: int | None) -> Photo:
     is_plain = header.components in (1, 3)
     streams = is_plain and header.scans == 1
     _check_size(header.width, header.height, PIXELS_LIMIT if streams else HELD_PIXELS_LIMIT)
-    pixels = _decode_plain_jpeg(data, need_px) if is_plain else None
+    factor = min(_whole_factor(header.width, header.height, need_px), _DCT_FACTOR_LIMIT)
+    size = -(-header.height // factor), -(-header.width // factor)
+    pixels = _decode_plain_jpeg(data, *size) if is_plain else None
     if pixels is None:
         return _decode_with_pillow(data, "JPEG", need_px)
     return _upright(pixels, header.width, header.height, header.orientation)
 
 
-def _decode_plain_jpeg(data: Encoded, need_px: int | None) -> Pixels | None:
-    """Decode grey or colour with DCT scaling, or None where the strict decoder objects and Pillow has to judge."""
+def _decode_plain_jpeg(data: Encoded, rows: int, columns: int) -> Pixels | None:
+    """Decode grey or colour, DCT-scaled to `rows` x `columns`; None if the strict decoder objects: let Pillow judge."""
     try:
-        least = need_px or 0
-        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=least, min_width=least, min_factor=1)
+        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=rows, min_width=columns, min_factor=1)
     except ValueError as error:
         # libjpeg fills what is missing with grey and only warns. Other warnings are about a few stray bytes.
         if "premature end" in str(error).lower():
@@ -190,8 +219,9 @@ def _decode_with_pillow(data: Encoded, format_name: str, need_px: int | None) ->
     with _READERS[format_name](io.BytesIO(data)) as image:
         width, height = image.size
         _check_size(width, height, HELD_PIXELS_LIMIT)
-        if need_px is not None and format_name == "JPEG":
-            image.draft(None, (need_px, need_px))
+        if format_name == "JPEG":
+            factor = _whole_factor(width, height, need_px)
+            image.draft(None, (width // factor, height // factor))
         image.load()
         # A TIFF's orientation is applied by its reader; a PNG's may stand behind the pixels.
         orientation = 1 if format_name == "TIFF" else read_orientation(image.info.get("exif", b""))
@@ -213,10 +243,9 @@ def _to_pixels(image: Image.Image, need_px: int | None) -> Pixels:
         image = image.convert("RGBA")
     elif image.mode != "L":
         image = image.convert("RGB")
-    if need_px is not None:
-        factors = (max(1, image.width // need_px), max(1, image.height // need_px))
-        if factors != (1, 1):
-            image = image.reduce(factors)
+    factor = _whole_factor(image.width, image.height, need_px)
+    if factor > 1:
+        image = image.reduce(factor)
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return np.asarray(image.convert("RGB"), np.uint8)
@@ -224,7 +253,7 @@ def _to_pixels(image: Image.Image, need_px: int | None) -> Pixels:
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
     """Scale a deep grey's full range, or its brightest value if that lies beyond, to 255."""
-    values = np.nan_to_num(np.asarray(image, np.float32), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    values = np.nan_to_num(np.array(image, np.float32), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     top = max(_FULL_SCALE.get(image.mode, 65_535.0), float(values.max()))
     return Image.fromarray(np.asarray(cv2.convertScaleAbs(np.maximum(values, 0.0, out=values), alpha=255.0 / top)))
 
