@@ -1,0 +1,107 @@
+"""Requests that wait for a step, and which of them are taken together.
+
+One route at a time: that of the oldest request, in the order of arrival. How many of them make a batch is decided by a
+function that is passed in; `decide_batch` is the pipeline's.
+"""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from service.worker.desk import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Take so many now, or wait so long for more."""
+
+    size: int
+    wait_s: float = 0.0
+
+
+#: Called with all waiting requests of one route, the oldest first; never with none.
+Decide = Callable[[Sequence[Work]], Decision]
+
+
+class Backlog:
+    """A queue between threads. It needs no bound of its own: a worker holds no more than its credit."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Work] = []
+        self._changed = threading.Condition()
+        self._is_closed = False
+
+    def put(self, work: Work) -> None:
+        """Add a request at its place in the order of arrival."""
+        with self._changed:
+            bisect.insort(self._waiting, work, key=_arrival)
+            self._changed.notify()
+
+    def take(self, decide: Decide) -> list[Work] | None:
+        """Block for a batch of the route whose request is the oldest; None once it is closed and empty."""
+        with self._changed:
+            while True:
+                if not self._waiting:
+                    if self._is_closed:
+                        return None
+                    self._changed.wait()
+                    continue
+                route = self._waiting[0].request.route
+                group = [work for work in self._waiting if work.request.route == route]
+                decision = decide(group)
+                if decision.size or self._is_closed:
+                    return self._remove(group[: decision.size or len(group)])
+                self._changed.wait(decision.wait_s)
+
+    def close(self) -> None:
+        """Let what waits be taken, and then end the takers."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+
+    def _remove(self, batch: list[Work]) -> list[Work]:
+        if len(batch) == 1:
+            self._waiting.remove(batch[0])
+        else:
+            taken = set(map(id, batch))
+            self._waiting = [work for work in self._waiting if id(work) not in taken]
+        if self._waiting:
+            self._changed.notify()  # another taker may go on with another route
+        return batch
+
+
+def _arrival(work: Work) -> int:
+    return work.number
+
+
+def take_one(_group: Sequence[Work]) -> Decision:
+    """Take the oldest alone."""
+    return Decision(1)
+
+
+def take_paying(group: Sequence[Work]) -> Decision:
+    """Take as many as pay, of what is there."""
+    return Decision(min(len(group), group[0].plan.curve.paying_batch))
+
+
+def decide_batch(group: Sequence[Work], now: float) -> Decision:
+    """All that is ready, up to the size that pays and that still meets the first deadline.
+
+    Where the bundle asks for it (`batch_wait_ms`, usually 0) a batch below that size waits so long for more, but not
+    past the point at which the deadline could be missed.
+    """
+    plan = group[0].plan
+    paying = plan.curve.paying_batch
+    size = min(len(group), paying)
+    deadline = min(work.request.deadline for work in group[:size])
+    while size > 1 and now + plan.curve.predict_ms(size) / 1000 > deadline:
+        size -= 1
+    if plan.batch_wait_ms and size == len(group) < paying:
+        spare_s = deadline - now - plan.curve.predict_ms(paying) / 1000
+        wait_s = min(group[0].ready_at + plan.batch_wait_ms / 1000 - now, spare_s)
+        if wait_s > 0:
+            return Decision(0, wait_s)
+    return Decision(size)

@@ -1,0 +1,107 @@
+"""A worker process from its start to its end, in the order in which it happens.
+
+Start: signals, threads and nice value, bundles loaded and checked, threads of the layout, pulse, connection, ready. End:
+the gateway is told, what is held is answered. Wired here and nowhere else; what happens to a request stands in
+`loop.py`, to a connection in `serving.py`.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import queue
+import signal
+from types import FrameType
+from typing import Literal
+
+import cv2
+
+from service.bus.base import WorkerBus
+from service.bus.local import LocalWorkerBus
+from service.bus.messages import Hello
+from service.catalog import encode_catalog
+from service.engine.backends.base import StartError
+from service.engine.engine import Engine
+from service.logs import get_logger
+from service.settings import Settings
+from service.status import StatusPipe
+from service.worker.layout import Layout, choose_layout
+from service.worker.loop import Loop
+from service.worker.pulse import Pulse
+from service.worker.serving import Event, NoGateway, Serving
+from service.worker.watchdog import Watchdog
+
+StartedBecause = Literal["start", "crash", "wedge", "memory"]
+
+#: Refusals and health answers of the gateway stay quick while all cores infer.
+NICE_ABOVE_GATEWAY = 1
+
+log = get_logger()
+
+
+def run_worker(settings: Settings, index: int, status: StatusPipe, started_because: StartedBecause) -> int:
+    """Serve until SIGTERM; gives the exit status, 0 after an ordered end."""
+    events = _listen_for_signals()
+    cv2.setNumThreads(1)
+    os.nice(NICE_ABOVE_GATEWAY)
+    try:
+        return _serve(settings, index, status, started_because, events)
+    except (StartError, NoGateway) as error:
+        status.failed(str(error))
+        return 1
+
+
+def _serve(
+    settings: Settings,
+    index: int,
+    status: StatusPipe,
+    started_because: StartedBecause,
+    events: queue.SimpleQueue[Event],
+) -> int:
+    engine = Engine(settings.store, device=settings.device, lanes=1, testing_backends=settings.testing_backends)
+    for entry in engine.catalog.models:
+        if entry.status == "refused":
+            log.error("bundle_refused", model=entry.identity, faults=entry.faults)
+    watchdog = Watchdog(settings.stall_timeout_s)
+    layout = choose_layout(settings, Loop(watchdog), [engine.plan(info.route) for info in engine.routes])
+    pulse = Pulse(status, watchdog, layout.lanes, settings.worker_memory_bytes)
+    layout.start()
+    pulse.start()
+    gc.collect()
+    gc.freeze()  # what was loaded stays: the collector need not look at it again
+
+    def connect() -> WorkerBus:
+        if settings.socket is None:
+            raise NoGateway("no gateway is named: set FIELDMARK_SOCKET to the socket that it listens on")
+        return LocalWorkerBus.connect(settings.socket)
+
+    serving = Serving(connect, engine, layout, pulse, events)
+    hello = _introduce(settings, index, engine, layout, started_because)
+    return serving.run(hello, status.ready, settings.start_timeout_s, settings.drain_timeout_s)
+
+
+def _introduce(
+    settings: Settings, index: int, engine: Engine, layout: Layout, started_because: StartedBecause
+) -> Hello:
+    return Hello(
+        worker=str(index),
+        pid=os.getpid(),
+        device=settings.device,
+        lanes=layout.lanes,
+        credit=layout.credit,
+        routes=engine.routes,
+        catalog=encode_catalog(engine.catalog),
+        started_because=started_because,
+    )
+
+
+def _listen_for_signals() -> queue.SimpleQueue[Event]:
+    """SIGTERM, and Ctrl-C where the worker was started by hand, wake the main thread; the queue is made for that."""
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+
+    def wake(_number: int, _frame: FrameType | None) -> None:
+        events.put(Event.SIGNAL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, wake)
+    return events
