@@ -19,6 +19,8 @@ from service.supervisor.slots import STABLE_S, START_ATTEMPTS_LIMIT, Slot, Watch
 
 #: Time beyond the drain that a child has to leave before it is killed.
 LEAVE_GRACE_S = 5.0
+#: Beats come every second, but a crowded machine may hold several back: this much silence is always forgiven.
+SILENCE_LEAST_S = 10.0
 
 StartChild = Callable[[Role, int, Reason], Child]
 
@@ -53,6 +55,7 @@ class Supervision:
         self._start = start
         self._clock = clock
         self._on_ready = on_ready
+        self._silence_limit_s = max(settings.stall_timeout_s, SILENCE_LEAST_S)
         self._is_announced = False
         self.gateway = Slot("gateway", 0)
         self.workers = [Slot("worker", index) for index in range(workers)]
@@ -226,8 +229,7 @@ class Supervision:
             log.error("child_not_ready", child=slot.name, pid=watch.child.pid, limit_s=limit)
             self._kill(watch, "crash")
         else:
-            limit = self._settings.stall_timeout_s
-            log.error("child_silent", child=slot.name, pid=watch.child.pid, limit_s=limit)
+            log.error("child_silent", child=slot.name, pid=watch.child.pid, limit_s=self._silence_limit_s)
             self._kill(watch, "wedge")
 
     def _due(self, watch: Watch) -> float:
@@ -235,7 +237,7 @@ class Supervision:
         if watch.ready_at is None:
             due = watch.since + self._settings.start_timeout_s
         else:
-            due = watch.heard + self._settings.stall_timeout_s
+            due = watch.heard + self._silence_limit_s
         return due if watch.leave_by is None else min(due, watch.leave_by)
 
     def _give_up(self, sentence: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from service.supervisor.slots import PAUSE_LIMIT_S, STABLE_S, START_ATTEMPTS_LIMIT, pause_s
-from service.supervisor.supervision import LEAVE_GRACE_S, Phase
+from service.supervisor.supervision import LEAVE_GRACE_S, SILENCE_LEAST_S, Phase
 
 BuildStage = Callable[..., Any]
 
@@ -149,6 +149,15 @@ def test_beats_keep_children_alive(stage: BuildStage) -> None:
     at.all_ready()
     _live(at, 300)
     assert [child.signals for child in at.children] == [[], []]
+
+
+def test_a_short_stall_limit_does_not_make_a_late_beat_deadly(stage: BuildStage) -> None:
+    at = stage(stall_timeout_s=0.5)
+    at.all_ready()
+    at.wait(SILENCE_LEAST_S - 1)
+    assert at.worker().signals == []
+    at.wait(1)
+    assert at.worker().signals == [SIGKILL]
 
 
 def test_a_worker_above_its_memory_is_drained_only_when_its_successor_is_ready(stage: BuildStage) -> None:
