@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -47,8 +48,8 @@ class Service:
             return [line for line in self.events if wanted.items() <= line.items()]
 
         with self._news:
-            is_there = self._news.wait_for(lambda: len(found()) >= count or self._is_over, DEADLINE_S)
-        assert is_there and len(found()) >= count, f"no {event} {fields} in {self.events} {self.sentences}"
+            self._news.wait_for(lambda: len(found()) >= count or self._is_over, DEADLINE_S)
+        assert len(found()) >= count, f"no {event} {fields} in {self.events} {self.sentences}"
         return found()[count - 1]
 
     @property
@@ -238,8 +239,6 @@ def _until_held(url: str) -> None:
 
 
 def _wait_readable(descriptor: int) -> None:
-    import select
-
     assert select.select([descriptor], [], [], DEADLINE_S)[0], "the process is still alive"
 
 
