@@ -14,7 +14,8 @@ from service.engine.backends.testing import SlowBackend
 from service.engine.bundle import load_bundle
 from service.engine.tasks.classify import ClassifyPlan
 from service.settings import Settings
-from service.worker.desk import Desk
+from service.worker.backlog import Backlog
+from service.worker.desk import Desk, Work
 from service.worker.lanes import Lanes
 from service.worker.layout import choose_layout
 from service.worker.loop import Loop
@@ -35,6 +36,18 @@ class HeldPlan(FakePlan):
         self.entered.release()
         assert self.released.acquire(timeout=WAIT_S)
         return super().infer(batch)
+
+
+class CountedBacklog(Backlog):
+    """Says how many were put into it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = threading.Semaphore(0)
+
+    def put(self, work: Work) -> None:
+        super().put(work)
+        self.count.release()
 
 
 def loop() -> Loop:
@@ -73,15 +86,14 @@ def test_a_lane_takes_several_where_the_curve_says_that_it_pays() -> None:
 def test_the_pipeline_batches_what_became_ready_while_the_device_was_busy() -> None:
     plan, desk = HeldPlan({1: 10.0, 2: 12.0, 4: 15.0}), Desk(MemoryBus())
     pipeline = Pipeline(loop(), [plan], decoders=2)
+    pipeline._ready = ready = CountedBacklog()
     pipeline.start()
     pipeline.submit(make_work(plan, 0, desk=desk))
     assert plan.entered.acquire(timeout=WAIT_S)  # an idle device takes the first at once, alone
     for number in range(1, 8):
         pipeline.submit(make_work(plan, number, desk=desk))
     for _ in range(8):
-        assert plan.prepared.acquire(timeout=WAIT_S)
-    while len(pipeline._ready._waiting) < 7:
-        threading.Event().wait(0.001)
+        assert ready.count.acquire(timeout=WAIT_S)
     plan.released.release(3)
     assert desk.wait_idle(WAIT_S)
     pipeline.close(WAIT_S)
