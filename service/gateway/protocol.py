@@ -148,6 +148,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if size > self._limits.head_bytes:
             wire.refusal = self._head_too_large(size)
         super().on_headers_complete()
+        self.cycle.transport = cast("asyncio.Transport", _CycleTransport(self))
         self._newest = self.cycle
         self._unanswered.append((self.cycle, wire))
         if self._is_draining:
@@ -189,6 +190,17 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _unsupported_upgrade_warning(self) -> None:
         """Answer a request for another protocol in this one (RFC 9110, 7.8), without a word in the log."""
+
+    def end_after_answer(self) -> None:
+        """Close after the last answer, which must arrive: the rest of its request's body is read and dropped first.
+
+        A socket that is closed with bytes unread resets the connection, and the answer with it (RFC 9112, 9.6).
+        """
+        if self._is_discarding():
+            self._is_over = True
+            self.transport.write_eof()
+        else:
+            self.transport.close()
 
     # States and their ends.
 
@@ -260,3 +272,17 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class _CycleTransport:
+    """What a request's cycle writes its answer to; the connection's end stays the protocol's decision."""
+
+    __slots__ = ("_protocol", "write")
+
+    def __init__(self, protocol: GatewayProtocol) -> None:
+        self._protocol = protocol
+        self.write = protocol.transport.write
+
+    def close(self) -> None:
+        """End the connection, in order."""
+        self._protocol.end_after_answer()
