@@ -116,7 +116,7 @@ def _faults(line: str) -> list[str]:
     if words[0] == "make":
         verbs = {word for word in words[1:] if "=" not in word}
         faults += [f"make {verb}: no such verb" for verb in verbs if verb not in _make_verbs()]
-    if words[0] == "fieldmark" or "fieldmark:" in line:
+    if words[0] == "fieldmark" or words[:2] == ["docker", "run"]:
         faults += _unknown_options(words)
     return faults
 
@@ -158,5 +158,5 @@ def _options(path: tuple[str, ...]) -> set[str]:
 
 def _subcommands(path: tuple[str, ...]) -> set[str]:
     """The names in the table of commands: the first word of a row of that table."""
-    table = _help(path).partition("Commands")[2]
-    return set(re.findall(r"^│ ([a-z]+) ", table, re.MULTILINE))
+    table = _help(path).partition("Commands:")[2]
+    return set(re.findall(r"^  ([a-z]+)  ", table, re.MULTILINE))
