@@ -26,6 +26,8 @@ from service.worker.pulse import Pulse
 
 #: Between two attempts to reach a gateway that is starting beside this worker.
 CONNECT_PAUSE_S = 0.02
+#: Before a gateway is looked for again: a new one takes longer to start, and one that refuses us is not besieged.
+RECONNECT_PAUSE_S = 0.25
 #: For the threads of the layout to end once nothing is held.
 CLOSE_TIMEOUT_S = 1.0
 
@@ -85,6 +87,8 @@ class Serving:
             bus.close()
             limit = None
             hello = msgspec.structs.replace(hello, started_because="start")
+            if self._is_told_to_end(RECONNECT_PAUSE_S):
+                return 0
 
     def _reach(self, limit: float | None) -> WorkerBus | None:
         """Connect, with as many attempts as it takes; None when a signal came first."""
@@ -94,11 +98,15 @@ class Serving:
             except OSError as error:
                 if limit is not None and self._clock() > limit:
                     raise NoGateway(f"no gateway could be reached: {error.strerror}") from error
-            try:
-                if self._events.get(timeout=CONNECT_PAUSE_S) is Event.SIGNAL:
-                    return None
-            except queue.Empty:
-                continue
+            if self._is_told_to_end(CONNECT_PAUSE_S):
+                return None
+
+    def _is_told_to_end(self, within_s: float) -> bool:
+        """Wait for a signal, for so long at most."""
+        try:
+            return self._events.get(timeout=within_s) is Event.SIGNAL
+        except queue.Empty:
+            return False
 
     def _receive(self, desk: Desk) -> None:
         """Take in what comes over one connection until it ends, or the gateway says that no more comes."""
