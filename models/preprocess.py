@@ -36,7 +36,7 @@ Fit = Literal["crop", "squash", "letterbox"]
 
 SIDE_LIMIT_PX = 65_535
 PIXELS_LIMIT = 100_000_000
-#: Where the whole photo has to be held before it can be reduced: everything but a JPEG of one scan. About 0.5 GB.
+#: Where the whole photo has to be held before it can be reduced: all but a JPEG of one scan. Takes 0.6 GB at most.
 HELD_PIXELS_LIMIT = 50_000_000
 #: A progressive JPEG can ask for endless passes over its pixels in a few bytes each; encoders make about ten.
 SCANS_LIMIT = 100
@@ -123,7 +123,7 @@ def decode(data: Encoded, need_px: int | None = None) -> Photo:
     try:
         if format_name == "JPEG":
             return _decode_jpeg(data, need_px)
-        return _decode_with_pillow(data, format_name, need_px)
+        return _decode_with_pillow(data, format_name, need_px, HELD_PIXELS_LIMIT)
     except ImageError:
         raise
     except HeaderError as error:
@@ -190,14 +190,13 @@ def _decode_jpeg(data: Encoded, need_px: int | None) -> Photo:
     header = read_jpeg_header(data)
     if header.scans > SCANS_LIMIT:
         raise ImageError(f"the JPEG has more than {SCANS_LIMIT} scans")
-    is_plain = header.components in (1, 3)
-    streams = is_plain and header.scans == 1
-    _check_size(header.width, header.height, PIXELS_LIMIT if streams else HELD_PIXELS_LIMIT)
+    pixels_limit = PIXELS_LIMIT if header.scans == 1 else HELD_PIXELS_LIMIT
+    _check_size(header.width, header.height, pixels_limit)
     factor = min(_whole_factor(header.width, header.height, need_px), _DCT_FACTOR_LIMIT)
     size = -(-header.height // factor), -(-header.width // factor)
-    pixels = _decode_plain_jpeg(data, *size) if is_plain else None
+    pixels = _decode_plain_jpeg(data, *size) if header.components in (1, 3) else None
     if pixels is None:
-        return _decode_with_pillow(data, "JPEG", need_px)
+        return _decode_with_pillow(data, "JPEG", need_px, pixels_limit)
     return _upright(pixels, header.width, header.height, header.orientation)
 
 
@@ -213,12 +212,12 @@ def _decode_plain_jpeg(data: Encoded, rows: int, columns: int) -> Pixels | None:
     return pixels
 
 
-def _decode_with_pillow(data: Encoded, format_name: str, need_px: int | None) -> Photo:
+def _decode_with_pillow(data: Encoded, format_name: str, need_px: int | None, pixels_limit: int) -> Photo:
     if format_name == "TIFF":
         _check_directory(data)
     with _READERS[format_name](io.BytesIO(data)) as image:
         width, height = image.size
-        _check_size(width, height, HELD_PIXELS_LIMIT)
+        _check_size(width, height, pixels_limit)
         if format_name == "JPEG":
             factor = _whole_factor(width, height, need_px)
             image.draft(None, (width // factor, height // factor))

@@ -209,6 +209,7 @@ def test_more_pixels_are_allowed_where_they_need_not_be_held() -> None:
     assert HELD_PIXELS_LIMIT < side * side < PIXELS_LIMIT
     one_scan = save(solid(128, "L", (side, side)), "JPEG")
     assert decode(one_scan, 64).pixels.shape[0] < side // 7
+    assert decode(one_scan[:-2] + b"abc\xff\xd9", 64).width == side
     with pytest.raises(ImageError, match=rf"{side} x {side} pixels; at most 50,000,000 "):
         decode(with_frame(side, side, progressive=True), 64)
     with pytest.raises(ImageError, match=r"20000 x 20000 pixels; at most 100,000,000 "):
