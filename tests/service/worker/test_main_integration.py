@@ -54,8 +54,8 @@ class Host:
         """Wait until the worker is ready and the gateway's end has read its HELLO."""
         await self.hear("ready")
         async with asyncio.timeout(WAIT_S):
-            while not self.bus.workers():
-                await asyncio.sleep(0)  # noqa: ASYNC110 - the bus tells nobody; it is a matter of one reading
+            while not self.bus.workers():  # noqa: ASYNC110 - the bus tells nobody; it is a matter of one reading
+                await asyncio.sleep(0)
 
     async def ask(self, route: str, photo: bytes, parameters: Parameters | None = None) -> Outcome:
         job = Job(route, [photo], parameters or Parameters(), time.monotonic() + WAIT_S)
