@@ -27,6 +27,7 @@ from models.training.views import Augmentation, PhotoStore, evaluation_batches, 
 LABEL_SMOOTHING = 0.1  # the labels themselves are a few per cent wrong
 CALIBRATION_BATCHES = 12  # 384 photos fix the rebuilt batch norms to well under a per cent
 PROBE_EPOCHS = 60  # the linear layer has converged; seconds on cached features
+PROBE_STEPS_MIN = 500  # ... and of few photos, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,7 @@ def fit_probe(layer: nn.Linear, features: Tensor, labels: Tensor, seed: int) -> 
     """Fit a linear layer to fixed features f32 [n, D] and labels int64 [n] by AdamW on smoothed cross entropy."""
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(layer.parameters(), lr=3e-3, weight_decay=0.05)
-    steps = PROBE_EPOCHS * max(1, len(labels) // 256)
+    steps = max(PROBE_STEPS_MIN, PROBE_EPOCHS * (len(labels) // 256))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
         chosen = torch.randint(0, len(labels), (256,), generator=generator)

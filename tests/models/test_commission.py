@@ -1,0 +1,149 @@
+"""Training as a whole, on a tiny collection: it learns, it continues, and it refuses what does not fit together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.backbones import SPECS
+from models.training.commission import Commission, Start, run_commission
+from models.training.data import DataError, read_dataset
+from models.training.loop import HISTORY_NAME
+from models.training.recipes import plain
+from models.training.recipes.plain import RECIPES, accuracy, with_epochs
+from models.training.runs import load_model, read_record
+from models.training.views import PhotoStore
+from tests.photosets import RECIPE, TINY, TINY_PX, write_image_folder
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SPECS, "tiny", TINY)
+    monkeypatch.setitem(RECIPES, "own", RECIPE)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_image_folder(tmp_path_factory.mktemp("photos"), {"train": 8, "validation": 3})
+
+
+def commission(photos: Path, out: Path) -> Commission:
+    return Commission("plain", "folder", photos, out)
+
+
+def test_a_few_steps_tell_colours_apart(photos: Path, tmp_path: Path) -> None:
+    model = run_commission(replace(commission(photos, tmp_path / "run"), epochs=8))
+    dataset = read_dataset("folder", photos)
+    found = accuracy(model, RECIPE, dataset, dataset.part("validation"), PhotoStore(TINY_PX))
+    assert found["whole"] >= 0.8
+
+
+def test_a_run_continued_in_its_folder_ends_as_one_go(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run_commission(commission(photos, tmp_path / "whole"))
+
+    def stop(*_: object, **__: object) -> dict[str, float]:
+        if (tmp_path / "parts" / "state.pt").exists():
+            raise KeyboardInterrupt
+        return {}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plain, "accuracy", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_commission(commission(photos, tmp_path / "parts"))
+    continued = run_commission(commission(photos, tmp_path / "parts"))
+    assert all(torch.equal(whole.state_dict()[name], tensor) for name, tensor in continued.state_dict().items())
+    assert not continued.training
+
+
+def test_a_run_is_on_record_and_its_model_can_be_built_again(photos: Path, tmp_path: Path) -> None:
+    model = run_commission(commission(photos, tmp_path / "run"))
+    record, loaded, epochs = load_model(tmp_path / "run")
+    assert (record.recipe, record.backbone, record.class_ids, epochs) == ("own", "tiny", ("blue", "green", "red"), 2)
+    assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in loaded.state_dict().items())
+
+
+def test_history_tells_validation_before_and_after_each_epoch(photos: Path, tmp_path: Path) -> None:
+    run_commission(commission(photos, tmp_path / "run"))
+    lines = [json.loads(line) for line in (tmp_path / "run" / HISTORY_NAME).read_text().splitlines()]
+    assert [line.get("epoch", "start") for line in lines if "validation" in line] == ["start", 1, 2]
+
+
+def test_a_folder_takes_no_second_run(photos: Path, tmp_path: Path) -> None:
+    run_commission(commission(photos, tmp_path / "run"))
+    with pytest.raises(DataError, match="a run with other epochs, seed"):
+        run_commission(replace(commission(photos, tmp_path / "run"), epochs=3, seed=1))
+
+
+def test_seeds_differ(photos: Path, tmp_path: Path) -> None:
+    first, second = (run_commission(replace(commission(photos, tmp_path / str(seed)), seed=seed)) for seed in (0, 1))
+    assert not torch.equal(first.classifier.weight, second.classifier.weight)
+
+
+def test_the_probe_is_a_better_start_than_none(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RECIPES, "own", replace(RECIPE, probe=True))
+    run_commission(commission(photos, tmp_path / "run"))
+    start = json.loads((tmp_path / "run" / HISTORY_NAME).read_text().splitlines()[0])
+    assert start["validation"]["whole"] >= 0.8
+
+
+def start_of(class_ids: tuple[str, ...]) -> tuple[Start, dict[str, torch.Tensor]]:
+    torch.manual_seed(5)
+    model = plain.PlainClassifier(plain.MobileNet(TINY), len(class_ids))
+    state = {name: tensor for name, tensor in model.state_dict().items() if "num_batches" not in name}
+    return Start("colours@1.0.0", "tiny", TINY_PX, "squash", class_ids, state), state
+
+
+def test_a_bundle_of_the_same_classes_goes_on_whole(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RECIPES, "own", replace(RECIPE, schedule=replace(RECIPE.schedule, lr=0.0)))
+    start, state = start_of(("blue", "green", "red"))
+    model = run_commission(replace(commission(photos, tmp_path / "run"), start=start))
+    assert torch.allclose(model.classifier.weight, state["classifier.weight"])
+    assert read_record(tmp_path / "run").weights == "colours@1.0.0"
+
+
+def test_a_bundle_of_other_classes_gives_its_backbone_only(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RECIPES, "own", replace(RECIPE, schedule=replace(RECIPE.schedule, lr=0.0)))
+    start, state = start_of(("a", "b", "c"))
+    model = run_commission(replace(commission(photos, tmp_path / "run"), start=start))
+    assert torch.allclose(model.backbone.stem.conv.weight, state["backbone.stem.conv.weight"])
+    assert not torch.allclose(model.classifier.weight, state["classifier.weight"])
+
+
+def test_a_limit_uses_so_many_photos(photos: Path, tmp_path: Path) -> None:
+    run_commission(replace(commission(photos, tmp_path / "run"), limit=4))
+    assert read_record(tmp_path / "run").limit == 4
+    assert int(torch.load(tmp_path / "run" / "state.pt", weights_only=True)["step"]) == 2
+
+
+def test_an_unknown_recipe_is_answered_with_the_known_ones(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no recipe 'bees'; choose birds, cars, own"):
+        run_commission(replace(commission(photos, tmp_path / "run"), recipe="bees"))
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no training run \(run\.json is missing\)"):
+        load_model(tmp_path)
+
+
+def test_a_record_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"system": "guess"}')
+    with pytest.raises(DataError, match="is not a run's record"):
+        read_record(tmp_path)
+
+
+def test_shorter_runs_keep_the_proportions_of_the_sizes() -> None:
+    recipe = replace(RECIPE, schedule=replace(RECIPE.schedule, sizes_px=(160, 160, 192, 192)))
+    assert with_epochs(recipe, 2).schedule.sizes_px == (160, 192)
+    assert with_epochs(recipe, 8).schedule.sizes_px == (160,) * 4 + (192,) * 4

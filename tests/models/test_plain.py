@@ -1,0 +1,56 @@
+"""The plain classifier: its two paths agree, and its activation is the evidence of the strongest class."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models.backbones import MobileNet
+from models.plain import PlainClassifier
+from tests.photosets import TINY
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def model() -> PlainClassifier:
+    torch.manual_seed(0)
+    return PlainClassifier(MobileNet(TINY), classes=5).eval()
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 255
+
+
+@torch.no_grad()
+def test_export_and_training_take_paths_of_equal_logits(model: PlainClassifier, images: torch.Tensor) -> None:
+    assert torch.allclose(model(images), model.explain(images).logits)
+
+
+@torch.no_grad()
+def test_the_activation_sums_to_the_positive_evidence_of_the_strongest_class(
+    model: PlainClassifier, images: torch.Tensor
+) -> None:
+    output = model.explain(images)
+    maps = model.backbone(images)
+    for row in range(3):
+        weight = model.classifier.weight[output.logits[row].argmax()]
+        expected = torch.einsum("c,chw->hw", weight, maps[row]).clamp_min(0)
+        assert torch.allclose(output.activation[row], expected, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_photo_has_the_same_answer_alone_and_in_a_batch(model: PlainClassifier, images: torch.Tensor) -> None:
+    together = model.explain(images)
+    for row in range(3):
+        alone = model.explain(images[row : row + 1])
+        assert all(torch.allclose(one[0], many[row], atol=1e-5) for one, many in zip(alone, together, strict=True))
+
+
+def test_dropout_is_at_work_in_training_only(model: PlainClassifier, images: torch.Tensor) -> None:
+    assert torch.equal(model(images), model(images))
+    model.dropout = 0.5
+    model.train()
+    model.backbone.eval()
+    assert not torch.equal(model(images), model(images))

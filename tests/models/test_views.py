@@ -1,0 +1,96 @@
+"""Random views, and the batches that a thread prepares ahead."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.preprocess import ImageError, preprocess
+from models.training import views
+from models.training.views import Augmentation, PhotoStore, evaluation_batches, random_view, training_batches
+from tests.photosets import write_photo
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+STILL = Augmentation(area_min=1.0, aspect=1.0, colour=0.0)
+LIVELY = Augmentation(area_min=0.3, aspect=1.5, colour=0.3)
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("photos")
+    return [write_photo(folder / f"{seed}.png", (seed * 20, 100, 150), seed) for seed in range(7)]
+
+
+def batches_of(paths: list[Path], seed: int, batch: int = 3) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    return training_batches(PhotoStore(24), paths, range(len(paths)), batch, 24, LIVELY, seed)
+
+
+def test_a_view_without_augmentation_is_the_photo_or_its_mirror() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
+    rng = np.random.default_rng(1)
+    seen = {random_view(pixels, 24, STILL, rng).tobytes() for _ in range(20)}
+    assert seen == {pixels.tobytes(), np.ascontiguousarray(pixels[:, ::-1]).tobytes()}
+
+
+def test_views_keep_within_the_bounds_of_colour() -> None:
+    pixels = np.full((24, 24, 3), 100, np.uint8)
+    bounds = Augmentation(area_min=1.0, aspect=1.0, colour=0.2)
+    rng = np.random.default_rng(2)
+    means = [float(random_view(pixels, 24, bounds, rng).mean()) for _ in range(200)]
+    assert 79 <= min(means) < 90
+    assert 110 < max(means) <= 121
+
+
+def test_the_same_seed_gives_the_same_epoch_and_another_another(paths: list[Path]) -> None:
+    first, again, other = (list(batches_of(paths, seed)) for seed in (5, 5, 6))
+    assert all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(first, again, strict=True))
+    assert not all(torch.equal(a[0], b[0]) for a, b in zip(first, other, strict=True))
+
+
+def test_an_epoch_shows_each_photo_once_and_leaves_an_incomplete_batch_out(paths: list[Path]) -> None:
+    labels = [label for _, batch in batches_of(paths, 1) for label in batch.tolist()]
+    assert len(labels) == len(set(labels)) == 6
+
+
+def test_images_are_channels_first_in_0_to_255(paths: list[Path]) -> None:
+    images, labels = next(batches_of(paths, 1))
+    assert images.shape == (3, 3, 24, 24)
+    assert images.dtype == torch.float32
+    assert 1 < images.max() <= 255
+    assert labels.dtype == torch.int64
+
+
+def test_a_photo_that_cannot_be_decoded_stops_the_epoch_with_its_reason(paths: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no photo")
+    with pytest.raises(ImageError, match="not an image"):
+        list(batches_of([*paths[:2], tmp_path / "broken.png"], 1))
+
+
+def test_leaving_an_epoch_early_ends_its_thread(paths: list[Path]) -> None:
+    epoch = batches_of(paths, 1, batch=1)
+    next(epoch)
+    assert any(thread.name.startswith("views") for thread in threading.enumerate())
+    epoch.close()  # type: ignore[attr-defined]
+    assert not any(thread.name.startswith("views") for thread in threading.enumerate())
+
+
+def test_evaluation_sees_what_serving_sees(paths: list[Path]) -> None:
+    (batch,) = evaluation_batches(PhotoStore(24), paths[:2], 24, "letterbox")
+    for row, path in enumerate(paths[:2]):
+        served, _ = preprocess(path.read_bytes(), 24, "letterbox")
+        assert torch.equal(batch[row], torch.from_numpy(served).permute(2, 0, 1).float())
+
+
+def test_the_store_keeps_no_more_than_its_limit(paths: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "MEMORY_LIMIT_BYTES", 40 * 36 * 3 * 2)
+    store = PhotoStore(36)
+    first = store[paths[0]]
+    assert store[paths[0]] is first
+    assert all(store[path] is not None for path in paths)
+    assert store[paths[6]] is not store[paths[6]]
