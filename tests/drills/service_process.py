@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from deploy.bench.load.meter import find_in_tree, is_alive, tree_of
 
@@ -57,6 +57,7 @@ class RunningService:
         self.process = process
         self.pid = process.pid
         self.port = 0
+        self._log = cast("IO[str]", process.stderr)
         self._events: deque[Event] = deque(maxlen=LINES_LIMIT)
         self._taken = 0
         self._changed = threading.Condition()
@@ -118,6 +119,11 @@ class RunningService:
         wait_until(lambda: not any(map(is_alive, tree)), "all processes of the service are gone")
         return status
 
+    def close(self) -> None:
+        """Let go of the log of a service that has ended."""
+        self._reader.join(PATIENCE_S)
+        self._log.close()
+
     def _find(self, event: str, since: int, fields: Mapping[str, object]) -> Event | None:
         first = self._taken - len(self._events)
         for index, entry in enumerate(self._events, first):
@@ -126,8 +132,7 @@ class RunningService:
         return None
 
     def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
+        for line in self._log:
             try:
                 entry = json.loads(line)
             except ValueError:
@@ -152,6 +157,7 @@ def service(store: Path, *arguments: str, **settings: object) -> Iterator[Runnin
         yield running
     finally:
         _end_tree(process)
+        running.close()
 
 
 def start_process(store: Path | None, *arguments: str, **settings: object) -> subprocess.Popen[str]:
