@@ -6,11 +6,16 @@ outputs. Which provider a device means is `providers.py`'s affair, what a file m
 - optimisation "all": the blocked layout comes with it, 3.6 times faster; the file keeps batch norm unfolded.
 - intra 1, inter 1: lanes are the parallelism; two threads in a call cost 1.2 times the CPU.
 - no spinning: it burns half of the machine beside any other work.
-- arena on: 1.1 to 1.6 times faster; memory is bounded by bounding the batch.
+- arena on: 1.1 to 1.6 times faster; memory is bounded by bounding the batch. One arena serves all sessions of the
+  process: with two bundles and two lanes that is 18 MB less than an arena each, at the same speed.
+
+Outputs that nobody names are computed but not fetched: ONNX Runtime runs the whole graph, and the explanation's part of
+it is below one per cent.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -36,6 +41,7 @@ class OrtBackend:
             DeviceError: the installed ONNX Runtime has no provider for the device.
         """
         providers.require_providers(device, onnxruntime.get_available_providers())
+        _share_arena()
         self.name = f"onnxruntime-{device}"
         self.is_gpu = device != "cpu"
         self._device: Device = device
@@ -104,8 +110,18 @@ def session_options() -> onnxruntime.SessionOptions:
     options.log_severity_level = _LOG_ERRORS
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     return options
+
+
+@functools.cache
+def _share_arena() -> None:
+    """Make the one arena of this process, with ONNX Runtime's own sizes."""
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(0, -1, -1, -1))
 
 
 def _require_plain(path: Path) -> None:
