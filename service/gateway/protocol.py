@@ -35,6 +35,7 @@ EXCESS_LIMIT = 64
 
 _HEADER_FRAME_BYTES = 4  # the colon, the space and the line's end
 _CHUNK_OVERHEAD = 2  # a chunked body may be this many times its content on the wire
+_CONTINUE = b"HTTP/1.1 100 "
 _READ_BYTES = 256 << 10  # asyncio reads at most this at once
 
 
@@ -78,6 +79,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Admit the client, or tell it that there are too many."""
         super().connection_made(transport)
+        self._writer = _AnswerWriter(self, transport)
         limit = self._limits.connections
         excess = len(self.connections) - limit
         if excess > EXCESS_LIMIT:
@@ -148,7 +150,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if size > self._limits.head_bytes:
             wire.refusal = self._head_too_large(size)
         super().on_headers_complete()
-        self.cycle.transport = cast("asyncio.Transport", _CycleTransport(self))
+        self.cycle.transport = cast("asyncio.Transport", self._writer)
         self._newest = self.cycle
         self._unanswered.append((self.cycle, wire))
         if self._is_draining:
@@ -172,10 +174,16 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on to the next request; the rest of an answered one's body is read and dropped first."""
+        self._writer.end_answer()
         super().on_response_complete()
         if self._unanswered:
             self._unanswered.pop(0)
-        if not self.transport.is_closing() and self._is_discarding():
+        if self.transport.is_closing() or self._unanswered:
+            return
+        if self._is_in_head:
+            self._unset_keepalive_if_required()
+            self._start_timer(self._limits.head_timeout_s, self._give_up_head)
+        elif self._is_discarding():
             self._unset_keepalive_if_required()
             self._discarded_bytes = 0
             if self.expect_100_continue:
@@ -274,15 +282,39 @@ class GatewayProtocol(HttpToolsProtocol):
             self._timer = None
 
 
-class _CycleTransport:
-    """What a request's cycle writes its answer to; the connection's end stays the protocol's decision."""
+class _AnswerWriter:
+    """What the cycles of one connection write their answers to, one after another.
 
-    __slots__ = ("_protocol", "write")
+    An answer's head leaves together with the first piece of its body, in one packet. The end of the connection stays
+    the protocol's decision.
+    """
 
-    def __init__(self, protocol: GatewayProtocol) -> None:
+    def __init__(self, protocol: GatewayProtocol, transport: asyncio.Transport) -> None:
         self._protocol = protocol
-        self.write = protocol.transport.write
+        self._transport = transport
+        self._head = b""
+        self._is_in_answer = False
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Hold a head back, pass on everything else."""
+        if self._is_in_answer:
+            self._transport.write(self._head + data)
+            self._head = b""
+        elif data.startswith(_CONTINUE):
+            self._transport.write(data)
+        else:
+            self._head = data
+            self._is_in_answer = True
+
+    def end_answer(self) -> None:
+        """Send a head that got no body."""
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+        self._is_in_answer = False
 
     def close(self) -> None:
         """End the connection, in order."""
+        self.end_answer()
         self._protocol.end_after_answer()

@@ -83,8 +83,21 @@ class GatewayServer(uvicorn.Server):
 def listen(host: str, port: int) -> socket.socket:
     """Open the listening socket; port 0 lets the system choose.
 
+    Its protocol is named, not left at 0: asyncio turns Nagle's algorithm off only where it reads TCP there, and with it
+    on every answer waits some 40 ms for the client's delayed acknowledgement.
+
     Raises:
         OSError: the address is taken, unknown or not allowed.
     """
-    address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    return socket.create_server(address[4][:2], family=address[0], backlog=BACKLOG)
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -93,7 +93,7 @@ def answered(job: Job, model: str = "birds@1.0.0", **changes: object) -> Outcome
         image=ImageSize(640, 480),
     )
     result = Result(
-        id=1, model=model, decode_ms=1.5, infer_ms=8.4, post_ms=0.1, batch=1, confidence=0.97, uncertain=False
+        id=1, model=model, decode_ms=1.5, infer_ms=8.0, post_ms=0.1, batch=1, confidence=0.97, uncertain=False
     )
     return Outcome(msgspec.structs.replace(result, **changes), msgspec.json.encode(answer), queue_ms=0.1, attempts=1)
 

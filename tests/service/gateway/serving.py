@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +22,22 @@ from service.settings import Settings
 from tests.service.gateway.fake_bus import WAIT_S, FakeBus
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(200)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer as it was read from a bare connection."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        """The problem document that it is."""
+        assert self.headers["content-type"] == "application/problem+json"
+        document: dict[str, Any] = json.loads(self.body)
+        return document
 
 
 class _Server(GatewayServer):
@@ -49,7 +68,9 @@ class RunningGateway:
         assert self._has_started.wait(WAIT_S)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.server.should_exit = True
         self.server.force_exit = True
         self.join()
@@ -58,6 +79,10 @@ class RunningGateway:
         """Wait for the server's end."""
         self._thread.join(WAIT_S)
         assert not self._thread.is_alive()
+
+    def close(self) -> None:
+        """Give up a gateway that was never started."""
+        self._listener.close()
 
     def in_loop(self, call: Callable[[], object]) -> None:
         """Run something in the server's thread."""
@@ -73,17 +98,23 @@ class RunningGateway:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    def exchange(self, *pieces: bytes) -> bytes:
-        """Send bytes on a fresh connection and read until the server hangs up."""
+    def ask(self, raw: bytes, method: str = "POST") -> Answer:
+        """Send a request's bytes on a fresh connection and read the answer."""
         with self.connect() as connection:
-            for piece in pieces:
-                connection.sendall(piece)
-            return read_all(connection)
+            connection.sendall(raw)
+            return read_answer(connection, method)
 
     def _run(self) -> None:
         with asyncio.Runner() as runner:
             self.loop = runner.get_loop()
             runner.run(self.server.serve(sockets=[self._listener]))
+
+
+def read_answer(connection: socket.socket, method: str = "POST") -> Answer:
+    """Read one answer."""
+    response = http.client.HTTPResponse(connection, method=method)
+    response.begin()
+    return Answer(response.status, dict(response.getheaders()), response.read())
 
 
 def read_all(connection: socket.socket) -> bytes:

@@ -1,0 +1,92 @@
+"""The end of a gateway: what was accepted is answered, what is not yet accepted is told to go elsewhere."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from service.gateway import protocol
+from tests.service.gateway.fake_bus import WAIT_S, FakeBus
+from tests.service.gateway.serving import RunningGateway, read_all, read_answer, request
+
+
+def test_what_was_accepted_is_answered_and_nothing_more_is_taken() -> None:
+    bus = FakeBus(rule=lambda job: None)
+    with RunningGateway(bus) as gateway, gateway.connect() as waiting, gateway.connect() as uploading:
+        waiting.sendall(request())
+        bus.arrived.get(timeout=WAIT_S)
+        uploading.sendall(request()[:-10])
+        with gateway.client() as client:
+            client.get("/healthz")
+        gateway.server.handle_exit(signal.SIGTERM, None)
+        while not refuses(gateway):
+            pass
+        uploading.sendall(request()[-10:])
+        bus.arrived.get(timeout=WAIT_S)
+        gateway.in_loop(bus.finish)
+        for connection in (waiting, uploading):
+            answer = read_answer(connection)
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+            assert read_all(connection) == b""
+        gateway.join()
+
+
+def test_an_idle_connection_may_still_ask_once() -> None:
+    with RunningGateway(FakeBus()) as gateway, gateway.connect() as connection:
+        connection.sendall(request())
+        assert read_answer(connection).status == 200
+        gateway.server.handle_exit(signal.SIGTERM, None)
+        while not refuses(gateway):
+            pass
+        connection.sendall(request())
+        answer = read_answer(connection)
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        gateway.join()
+
+
+def test_a_connection_that_stays_idle_is_closed() -> None:
+    with RunningGateway(FakeBus()) as gateway, gateway.connect() as connection:
+        connection.sendall(request())
+        assert read_answer(connection).status == 200
+        gateway.server.handle_exit(signal.SIGTERM, None)
+        assert read_all(connection) == b""
+        gateway.join()
+
+
+def test_the_end_of_the_drains_time_is_an_answer_too() -> None:
+    bus = FakeBus(rule=lambda job: None)
+    with RunningGateway(bus, drain_timeout_s=0.2) as gateway, gateway.connect() as connection:
+        connection.sendall(request("/v1/classify?timeout_ms=60000"))
+        job = bus.arrived.get(timeout=WAIT_S)
+        gateway.server.handle_exit(signal.SIGTERM, None)
+        assert read_answer(connection).problem["type"] == "not-ready"
+        assert bus.left.get(timeout=WAIT_S) is job
+        gateway.join()
+
+
+@pytest.mark.parametrize(
+    ("signals", "is_forced"),
+    [
+        ([signal.SIGTERM], False),
+        ([signal.SIGINT, signal.SIGTERM], False),
+        ([signal.SIGTERM, signal.SIGTERM], True),
+        ([signal.SIGINT, signal.SIGTERM, signal.SIGINT], True),
+    ],
+)
+def test_only_the_same_signal_twice_ends_it_at_once(signals: list[signal.Signals], is_forced: bool) -> None:
+    gateway = RunningGateway(FakeBus())
+    for number in signals:
+        gateway.server.handle_exit(number, None)
+    assert gateway.server.should_exit
+    assert gateway.server.force_exit is is_forced
+    gateway.close()
+
+
+def refuses(gateway: RunningGateway) -> bool:
+    """Tell whether the gateway takes no more connections."""
+    try:
+        gateway.connect().close()
+    except ConnectionError:
+        return True
+    return False
