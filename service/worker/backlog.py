@@ -82,9 +82,10 @@ def take_one(_group: Sequence[Work]) -> Decision:
     return Decision(1)
 
 
-def take_paying(group: Sequence[Work]) -> Decision:
-    """Take as many as pay, of what is there."""
-    return Decision(min(len(group), group[0].plan.curve.paying_batch))
+def take_share(group: Sequence[Work], takers: int) -> Decision:
+    """Take as many as pay, but leave the other takers their share of what is there."""
+    share = -(-len(group) // takers)
+    return Decision(min(share, group[0].plan.curve.paying_batch))
 
 
 def decide_batch(group: Sequence[Work], now: float) -> Decision:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Sequence
 
 from service.engine.tasks.base import AnyPlan
-from service.worker.backlog import Backlog, take_paying
+from service.worker.backlog import Backlog, Decision, take_share
 from service.worker.desk import Work
 from service.worker.loop import Loop
 
@@ -48,5 +48,8 @@ class Lanes:
             thread.join(timeout_s)
 
     def _take(self) -> Sequence[Work] | None:
-        batch = self._inbox.take(take_paying)
+        batch = self._inbox.take(self._decide)
         return None if batch is None else [work for work in batch if self._loop.prepare(work)]
+
+    def _decide(self, group: Sequence[Work]) -> Decision:
+        return take_share(group, self.lanes)

@@ -82,7 +82,7 @@ class Serving:
             threading.Thread(target=self._receive, args=(desk,), name="receive", daemon=True).start()
             if self._events.get() is Event.SIGNAL:
                 return self._leave(desk, drain_timeout_s)
-            log.warning("gateway_gone", held=desk.held)
+            (log.warning if desk.held else log.info)("gateway_gone", held=desk.held)
             self._pulse.desk = None
             bus.close()
             limit = None

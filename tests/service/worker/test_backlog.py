@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.worker.backlog import Backlog, Decision, decide_batch, take_one, take_paying
+from service.worker.backlog import Backlog, Decision, decide_batch, take_one, take_share
 from service.worker.desk import Work
 from tests.service.worker.fakes import WAIT_S, Desk, FakePlan, MemoryBus, delivery, make_work
 
@@ -27,7 +27,7 @@ def test_the_route_with_the_oldest_head_is_taken_in_the_order_of_arrival() -> No
     backlog = Backlog()
     for number, plan in enumerate([cars, birds, birds, cars, cars]):
         backlog.put(make_work(plan, number, desk=desk))
-    taken = [backlog.take(take_paying), backlog.take(take_paying)]
+    taken = [backlog.take(lambda group: take_share(group, 1)) for _ in range(2)]
     assert [[work.request.id for work in batch or []] for batch in taken] == [[0, 3, 4], [1, 2]]
 
 
@@ -69,6 +69,11 @@ def test_no_request_is_lost_or_doubled(routes: list[str], takers: int, most: int
     for thread in threads:
         thread.join(WAIT_S)
     assert sorted(taken) == list(range(len(routes)))
+
+
+@pytest.mark.parametrize(("waiting", "takers", "size"), [(1, 2, 1), (2, 2, 1), (5, 2, 3), (9, 2, 4), (9, 1, 4)])
+def test_a_lane_leaves_the_others_their_share(waiting: int, takers: int, size: int) -> None:
+    assert take_share(works(FakePlan(CURVE), waiting), takers) == Decision(size)
 
 
 @pytest.mark.parametrize(("ready", "size"), [(1, 1), (3, 3), (4, 4), (9, 4)])
