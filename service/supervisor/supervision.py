@@ -118,7 +118,6 @@ class Supervision:
         else:
             log.warning("killed_while_draining", signal=signal.Signals(number).name)
             self.failure = self.failure or "A second signal ended the drain."
-            self.phase = max(self.phase, Phase.ENDING_WORKERS)
             for slot in self._slots():
                 for watch in slot.watches():
                     watch.child.send_signal(signal.SIGKILL)
@@ -131,7 +130,9 @@ class Supervision:
             for watch in list(slot.watches()):
                 self._check(slot, watch, now)
             if slot.start_at is not None and slot.start_at <= now:
-                self._launch(slot)
+                slot.start_at = None
+                if self._may_start(slot):
+                    self._launch(slot)
 
     def seconds_to_due(self) -> float | None:
         """How long until `on_time` has something to do."""
@@ -145,7 +146,6 @@ class Supervision:
         Workers that fall meanwhile are started again, because what was accepted is still to be answered.
         """
         self.phase = Phase.DRAINING_GATEWAY
-        self.gateway.start_at = None
         for watch in self.gateway.watches():
             self._ask_to_leave(watch, self._settings.drain_timeout_s)
         self._advance()
@@ -211,7 +211,6 @@ class Supervision:
 
     def _launch(self, slot: Slot) -> None:
         now = self._clock()
-        slot.start_at = None
         child = self._start(slot.role, slot.index, slot.reason)
         slot.starting = Watch(child, since=now, heard=now)
         log.info("child_started", child=slot.name, pid=child.pid, reason=slot.reason)
@@ -262,7 +261,6 @@ class Supervision:
         if self.phase is Phase.DRAINING_GATEWAY and not any(self.gateway.watches()):
             self.phase = Phase.ENDING_WORKERS
             for slot in self.workers:
-                slot.start_at = None
                 for watch in slot.watches():
                     self._ask_to_leave(watch, 0.0)
         if self.phase is Phase.ENDING_WORKERS and not any(any(slot.watches()) for slot in self._slots()):

@@ -3,6 +3,7 @@ from signal import SIGINT, SIGKILL, SIGTERM
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.supervisor.slots import PAUSE_LIMIT_S, STABLE_S, START_ATTEMPTS_LIMIT, pause_s
 from service.supervisor.supervision import LEAVE_GRACE_S, SILENCE_LEAST_S, Phase
@@ -81,6 +82,7 @@ def test_what_a_child_says_before_the_service_was_ready_ends_the_start_with_its_
     at.say(at.worker(), "failed", "CUDAExecutionProvider is missing.")
     at.end(at.worker(), 1)
     assert at.gateway.signals == [SIGTERM]
+    at.wait(PAUSE_LIMIT_S)
     at.end(at.gateway, -15)
     assert (at.supervision.exit_status, at.supervision.failure) == (1, "CUDAExecutionProvider is missing.")
     assert len(at.children) == 2
@@ -132,11 +134,15 @@ def test_a_wedged_worker_is_killed_and_started_again_with_that_reason(how: str, 
     wedged = at.worker()
     if how == "it says so":
         at.say(wedged, "wedged", "lane 0 for 31 s")
+        at.say(wedged, "wedged", "lane 0 for 32 s")
     else:
         at.wait(15)
         at.say(at.gateway, "beat")
         at.wait(15)
     assert (wedged.signals, at.gateway.signals) == ([SIGKILL], [])
+    with capture_logs() as said:
+        at.supervision.on_time()
+    assert said == []
     at.wait(10)
     assert at.worker() is wedged, "the new one starts when the old one is gone"
     at.end(wedged, -9)
@@ -238,8 +244,30 @@ def test_nothing_is_started_again_after_the_drain_has_reached_it(stage: BuildSta
     at.end(at.worker(1))
     at.supervision.on_signal(SIGINT)
     at.end(at.gateway, -9)
+    at.wait(1)
+    assert len(at.children) == 3
     at.end(at.worker(0), -9)
     assert at.supervision.exit_status == 0
+
+
+def test_the_gateway_is_not_started_again_once_it_should_end(stage: BuildStage) -> None:
+    at = stage()
+    at.all_ready()
+    at.end(at.gateway, -9)
+    at.supervision.on_signal(SIGTERM)
+    assert at.worker().signals == [SIGTERM], "there is no gateway to wait for"
+    at.wait(1)
+    at.end(at.worker(), 0)
+    assert (at.supervision.exit_status, len(at.children)) == (0, 2)
+
+
+def test_nothing_is_started_after_a_second_signal(stage: BuildStage) -> None:
+    at = stage(workers=2)
+    at.all_ready()
+    at.end(at.worker(1))
+    at.supervision.on_signal(SIGTERM)
+    at.supervision.on_signal(SIGTERM)
+    at.wait(1)
     assert len(at.children) == 3
 
 
