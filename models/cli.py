@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,6 +18,7 @@ import typer
 if TYPE_CHECKING:
     from models.evaluation.asking import Answered, Asked
     from models.evaluation.items import Part
+    from models.evaluation.remote import Service
     from models.training.commission import Start
     from service.engine.tasks.base import AnyPlan
 
@@ -118,7 +119,6 @@ def _choose_parts(
 
 def _ask_parts(folder: Path, parts: list[Part], class_ids: list[str], url: str | None) -> list[Asked]:
     from models.evaluation.asking import ask
-    from models.evaluation.remote import Service
     from models.progress import progress_bar
     from service.engine.engine import Engine
     from service.gateway.schema import TOP_K_LIMIT
@@ -126,10 +126,20 @@ def _ask_parts(folder: Path, parts: list[Part], class_ids: list[str], url: str |
     name, version = folder.parent.name, folder.name
     engine = Engine([folder.parents[1]])
     answers = _EngineAnswers(engine.plan(f"classify/{name}@{version}"), TOP_K_LIMIT)
-    service = Service(url, f"{name}@{version}", TOP_K_LIMIT) if url else None
-    with progress_bar() as bar:
+    with ExitStack() as stack:
+        service = stack.enter_context(_open_service(url, f"{name}@{version}", TOP_K_LIMIT)) if url else None
+        bar = stack.enter_context(progress_bar())
         task = bar.add_task("evaluating", total=sum(len(part.items) for part in parts))
         return [ask(part, class_ids, answers, service, lambda: bar.advance(task)) for part in parts]
+
+
+def _open_service(url: str, model: str, top_k: int) -> Service:
+    from models.evaluation.remote import Service
+
+    try:
+        return Service(url, model, top_k)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 class _EngineAnswers:
@@ -166,7 +176,10 @@ def _find_bundle(model: str, stores: list[Path]) -> Path:
     from service.engine.store import choose_version, find_bundles, read_pins
     from service.stores import resolve_stores
 
-    name, version = parse_model_name(model)
+    try:
+        name, version = parse_model_name(model)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     folders = resolve_stores(stores)
     places = {place.version: place.folder for place in find_bundles(folders) if place.name == name}
     chosen = version or (choose_version(places, read_pins(folders).get(name)) if places else "")

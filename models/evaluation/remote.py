@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+from typing import Self
 from urllib.parse import urlencode, urlsplit
 
 from models.evaluation.asking import Answered, Refused
@@ -18,7 +19,7 @@ _ADDED = ("id", "timing_ms")
 
 
 class Service:
-    """`POST /v1/classify` of the service at a base URL, asking for one model."""
+    """`POST /v1/classify` of the service at a base URL, asking for one model; leaving its `with` closes all connections."""
 
     def __init__(self, url: str, model: str, top_k: int) -> None:
         """Raises ValueError where the URL is not one of HTTP."""
@@ -29,13 +30,21 @@ class Service:
         self._host, self._port = parts.hostname, parts.port
         self._path = f"{parts.path.rstrip('/')}/v1/classify?{urlencode({'model': model, 'top_k': top_k})}"
         self._kept = threading.local()
+        self._opened: list[http.client.HTTPConnection] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._opened:
+            connection.close()
 
     def __call__(self, photo: bytes) -> Answered:
         """Upload one photo; raises Refused with the service's own reason."""
         try:
             status, body = self._post(photo)
         except (OSError, http.client.HTTPException) as error:
-            self._kept.connection = None
+            self._drop()
             raise Refused(f"no answer from {self._host}: {error}") from error
         try:
             found = json.loads(body)
@@ -46,12 +55,23 @@ class Service:
         return Answered(canonical({key: value for key, value in found.items() if key not in _ADDED}))
 
     def _post(self, photo: bytes) -> tuple[int, bytes]:
-        connection = getattr(self._kept, "connection", None)
-        if connection is None:
-            connection = self._kept.connection = self._connect(self._host, self._port, timeout=TIMEOUT_S)
+        connection = self._connection()
         connection.request("POST", self._path, photo, {"Content-Type": "application/octet-stream"})
         response = connection.getresponse()
         return response.status, response.read()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        """This thread's own, opened when it is first needed."""
+        connection: http.client.HTTPConnection | None = getattr(self._kept, "connection", None)
+        if connection is None:
+            connection = self._kept.connection = self._connect(self._host, self._port, timeout=TIMEOUT_S)
+            self._opened.append(connection)
+        return connection
+
+    def _drop(self) -> None:
+        """Close this thread's connection; the next photo gets a new one."""
+        self._connection().close()
+        self._kept.connection = None
 
 
 def canonical(answer: object) -> bytes:

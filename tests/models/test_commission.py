@@ -38,7 +38,7 @@ def commission(photos: Path, out: Path) -> Commission:
 
 
 def test_a_few_steps_tell_colours_apart(photos: Path, tmp_path: Path) -> None:
-    model = run_commission(replace(commission(photos, tmp_path / "run"), epochs=8))
+    model = run_commission(replace(commission(photos, tmp_path / "run"), epochs=12))
     dataset = read_dataset("folder", photos)
     found = accuracy(model, RECIPE, dataset, dataset.part("validation"), PhotoStore(TINY_PX))
     assert found["whole"] >= 0.8

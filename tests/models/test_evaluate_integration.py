@@ -1,0 +1,156 @@
+"""`fieldmark evaluate` on a tiny real bundle: in this process, and against a service over a real socket."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import msgspec
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from models import cli
+from service.answers import Parameters
+from service.engine.engine import Engine
+from service.errors import FieldmarkError
+from tests.bundles import make_bundle
+from tests.photosets import write_photo
+
+PHOTOS = {"000.Red": (230, 20, 20), "001.Green": (20, 230, 20), "002.Blue": (20, 20, 230)}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("store")
+    make_bundle(store)
+    return store
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("photos")
+    for seed, (class_id, colour) in enumerate(PHOTOS.items()):
+        for number in range(3):
+            write_photo(root / "test" / class_id / f"{number}.jpg", colour, 10 * seed + number)
+    return root
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The classify route of a service, built on the engine; `lies` changes the answer to every other photo."""
+
+    protocol_version = "HTTP/1.1"
+    engine: Engine
+    lies = False
+
+    def do_POST(self) -> None:
+        """Answer as the gateway does: the engine's object with an id and times."""
+        photo = self.rfile.read(int(self.headers["Content-Length"]))
+        (answer,) = self.engine.classify([photo], model="colours@1.0.0", parameters=Parameters(top_k=50))
+        if isinstance(answer, FieldmarkError):
+            self._send(answer.status, {"detail": answer.detail})
+            return
+        body = {"id": "1"} | msgspec.to_builtins(answer) | {"timing_ms": {"total": 1.0}}
+        if self.lies:
+            body["predictions"] = body["predictions"][::-1]
+        self._send(200, body)
+
+    def _send(self, status: int, body: dict[str, object]) -> None:
+        raw = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture(scope="module")
+def engine(store: Path) -> Engine:
+    return Engine([store])
+
+
+@pytest.fixture(params=[False, True], ids=["honest", "lying"])
+def service(engine: Engine, request: pytest.FixtureRequest) -> Iterator[tuple[str, bool]]:
+    handler = type("Bound", (Handler,), {"engine": engine, "lies": request.param})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", request.param
+        server.shutdown()
+        thread.join()
+
+
+def evaluate(*arguments: str | Path) -> Result:
+    app = typer.Typer()
+    cli.register(app)
+    return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+
+
+def test_colours_are_all_known_by_the_bundle_that_serves_them(store: Path, photos: Path, tmp_path: Path) -> None:
+    result = evaluate("--data", photos, "--bundle", store / "colours" / "1.0.0", "--out", tmp_path / "report")
+    assert result.exit_code == 0, result.output
+    assert "| test whole |      9 | 100.00 |" in result.output
+    assert (tmp_path / "report" / "test-whole-confusion.png").is_file()
+
+
+def test_a_model_is_found_in_a_store_by_name(store: Path, photos: Path) -> None:
+    result = evaluate("--data", photos, "--model", "colours", "--store", store, "--limit", 3, "--json")
+    report = json.loads(result.output)
+    assert report["model"] == "colours@1.0.0"
+    assert report["figures"][0]["count"] == 3
+
+
+def test_a_service_must_say_what_the_engine_says(store: Path, photos: Path, service: tuple[str, bool]) -> None:
+    url, lies = service
+    result = evaluate("--data", photos, "--bundle", store / "colours" / "1.0.0", "--url", url)
+    assert result.exit_code == int(lies)
+    assert f"agrees with the engine on {0 if lies else 9} of 9 photos" in result.output
+
+
+def test_both_refuse_a_broken_photo_in_the_same_words(store: Path, tmp_path: Path, engine: Engine) -> None:
+    for class_id, colour in PHOTOS.items():
+        write_photo(tmp_path / "test" / class_id / "0.jpg", colour, 1)
+    (tmp_path / "test" / "000.Red" / "0.jpg").write_bytes(b"\xff\xd8\xff\xe0 no photo")
+    handler = type("Bound", (Handler,), {"engine": engine})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        result = evaluate("--data", tmp_path, "--bundle", store / "colours" / "1.0.0", "--url", url)
+        server.shutdown()
+        thread.join()
+    assert result.exit_code == 1
+    assert "agrees with the engine on 3 of 3 photos" in result.output
+    assert "000.Red/0: refused (" in result.output
+
+
+def test_a_service_that_is_not_there_is_a_difference_with_its_reason(store: Path, photos: Path) -> None:
+    result = evaluate(
+        "--data", photos, "--bundle", store / "colours" / "1.0.0", "--url", "http://127.0.0.1:9", "--limit", 1
+    )
+    assert result.exit_code == 1
+    assert "no answer from 127.0.0.1" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ((), 2, "give --bundle or --model"),
+        (("--model", "owls"), 1, "there is no model 'owls'"),
+        (("--model", "colours", "--split", "winter"), 1, "has no photos of winter"),
+        (("--model", "a/b"), 2, "is not a model name"),
+        (("--model", "colours", "--url", "localhost"), 2, "give it as http://HOST:PORT"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(
+    store: Path, photos: Path, arguments: tuple[str, ...], status: int, words: str
+) -> None:
+    result = evaluate("--data", photos, "--store", store, *arguments)
+    assert result.exit_code == status
+    assert words in " ".join(result.output.split())
