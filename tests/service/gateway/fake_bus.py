@@ -24,7 +24,7 @@ class FakeBus:
     """Implements `GatewayBus`. `rule` decides each job's fate; `arrived` and `left` hold jobs for the test to wait on."""
 
     def __init__(self, rule: Callable[[Job], Fate] | None = None, hellos: list[Hello] | None = None) -> None:
-        self.rule: Callable[[Job], Fate] = rule or (lambda job: answered(job))
+        self.rule: Callable[[Job], Fate] = rule or answered
         self.refusal: FieldmarkError | None = None
         self.hellos = [make_hello()] if hellos is None else hellos
         self.draining: set[str] = set()
@@ -84,7 +84,7 @@ class FakeBus:
             self.left.put(job)
 
 
-def answered(job: Job, model: str = "birds@1.0.0", **changes: object) -> Outcome:
+def answered(job: Job | None = None, model: str = "birds@1.0.0", **changes: object) -> Outcome:
     """Make the outcome of a job that went well."""
     name, _, version = model.partition("@")
     answer = ClassifyAnswer(

@@ -6,7 +6,6 @@ import signal
 
 import pytest
 
-from service.gateway import protocol
 from tests.service.gateway.fake_bus import WAIT_S, FakeBus
 from tests.service.gateway.serving import RunningGateway, read_all, read_answer, request
 

@@ -33,7 +33,7 @@ def test_a_router_bundle_lets_the_photo_decide() -> None:
 
 
 def test_an_unknown_domain_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(NotFound, match="'fish' does not exist. Served: birds, cars"):
+    with pytest.raises(NotFound, match=r"'fish' does not exist\. Served: birds, cars"):
         chosen(router_of(make_hello("cars", "birds")), domain="fish")
 
 

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import prometheus_client
+import pytest
+
+from service.gateway.router import Router
+from service.metrics import BusCollector, Metrics
+from tests.service.gateway.fake_bus import FakeBus, answered, make_hello
+
+#: Every name that a dashboard may rely on, with its labels.
+NAMES = {
+    "fieldmark_requests_total": {"task", "model", "status"},
+    "fieldmark_request_seconds_bucket": {"task", "model", "le"},
+    "fieldmark_stage_seconds_bucket": {"stage", "le"},
+    "fieldmark_body_seconds_bucket": {"le"},
+    "fieldmark_loop_lag_seconds_bucket": {"le"},
+    "fieldmark_batch_size_bucket": {"model", "le"},
+    "fieldmark_confidence_bucket": {"model", "le"},
+    "fieldmark_uncertain_total": set(),
+    "fieldmark_explain_total": set(),
+    "fieldmark_queue_depth": {"route", "model"},
+    "fieldmark_predicted_wait_seconds": {"route", "model"},
+    "fieldmark_queue_bytes": set(),
+    "fieldmark_inflight": set(),
+    "fieldmark_refused_total": {"reason"},
+    "fieldmark_expired_total": set(),
+    "fieldmark_cancelled_total": set(),
+    "fieldmark_retries_total": set(),
+    "fieldmark_poison_total": set(),
+    "fieldmark_late_answers_total": set(),
+    "fieldmark_batch_release_total": {"model", "reason"},
+    "fieldmark_worker_up": {"worker"},
+    "fieldmark_worker_held": {"worker"},
+    "fieldmark_worker_restarts_total": {"reason"},
+    "fieldmark_worker_memory_bytes": {"worker"},
+    "fieldmark_engine_busy_ratio": {"worker"},
+    "fieldmark_model_info": {"name", "version", "system", "variant", "engine"},
+}
+
+
+@pytest.fixture
+def bus() -> FakeBus:
+    bus = FakeBus(hellos=[make_hello("birds", "cars")])
+    bus.counters.refused["wait"] = 3
+    bus.counters.restarts["crash"] = 2
+    bus.counters.releases["birds@1.0.0", "credit"] = 7
+    bus.counters.expired, bus.counters.cancelled, bus.counters.retried = 4, 5, 6
+    bus.queued_bytes = 1234
+    return bus
+
+
+@pytest.fixture
+def metrics(bus: FakeBus) -> Metrics:
+    metrics = Metrics()
+    metrics.registry.register(BusCollector(bus, list))
+    return metrics
+
+
+def samples(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+    }
+
+
+def test_every_name_is_there_with_its_labels(bus: FakeBus) -> None:
+    metrics = Metrics()
+    metrics.registry.register(BusCollector(bus, Router(bus.workers).models))
+    metrics.count_request("classify", "birds@1.0.0", 200, 0.01)
+    metrics.count_answer(answered())
+    seen = {name: {label for label, _ in labels} for name, labels in samples(metrics)}
+    for name, labels in NAMES.items():
+        assert seen[name] == labels, name
+    undocumented = {name for name in seen if not name.endswith(("_sum", "_count"))} - set(NAMES)
+    assert undocumented == set()
+
+
+def test_what_the_bus_counts_is_read_when_asked(bus: FakeBus, metrics: Metrics) -> None:
+    seen = samples(metrics)
+    assert seen["fieldmark_refused_total", frozenset({("reason", "wait")})] == 3
+    assert seen["fieldmark_worker_restarts_total", frozenset({("reason", "crash")})] == 2
+    assert seen["fieldmark_batch_release_total", frozenset({("model", "birds@1.0.0"), ("reason", "credit")})] == 7
+    assert [seen[f"fieldmark_{name}_total", frozenset()] for name in ("expired", "cancelled", "retries")] == [4, 5, 6]
+    assert seen["fieldmark_queue_bytes", frozenset()] == 1234
+    bus.counters.expired = 40
+    assert samples(metrics)["fieldmark_expired_total", frozenset()] == 40
+
+
+def test_a_draining_worker_is_not_up(bus: FakeBus, metrics: Metrics) -> None:
+    up = ("fieldmark_worker_up", frozenset({("worker", "0")}))
+    assert samples(metrics)[up] == 1
+    bus.draining.add("0")
+    assert samples(metrics)[up] == 0
+
+
+def test_two_services_in_one_process_do_not_meet() -> None:
+    first, second = Metrics(), Metrics()
+    first.count_request("classify", "a@1", 200, 0.01)
+    assert b'model="a@1"' not in second.render()
+    assert not any(name.startswith("fieldmark") for name in prometheus_client.REGISTRY._names_to_collectors)
+
+
+def test_a_page_holds_no_creation_times() -> None:
+    metrics = Metrics()
+    metrics.count_request("classify", "a@1", 200, 0.01)
+    assert b"_created" not in metrics.render()
