@@ -131,7 +131,7 @@ class Supervision:
                 self._check(slot, watch, now)
             if slot.start_at is not None and slot.start_at <= now:
                 slot.start_at = None
-                if self._may_start(slot):
+                if self._may_start():
                     self._launch(slot)
 
     def seconds_to_due(self) -> float | None:
@@ -182,7 +182,7 @@ class Supervision:
 
     def _after_failed_start(self, slot: Slot, watch: Watch, status: int) -> None:
         """A start ended before it was ready: try again after a pause, but not for ever where nobody serves."""
-        if not self._may_start(slot):
+        if not self._may_start():
             return
         slot.failed_starts += 1
         if slot.failed_starts >= START_ATTEMPTS_LIMIT and slot.serving is None:
@@ -196,7 +196,7 @@ class Supervision:
 
     def _after_end(self, slot: Slot, watch: Watch) -> None:
         """A serving child ended: fill its place, at once where it had been stable."""
-        if not self._may_start(slot) or slot.starting is not None:
+        if not self._may_start() or slot.starting is not None:
             return
         now = self._clock()
         is_stable = watch.ready_at is not None and now - watch.ready_at >= STABLE_S
@@ -204,9 +204,9 @@ class Supervision:
         slot.reason = watch.killed_for or "crash"
         slot.start_at = now + pause_s(slot.quick_ends)
 
-    def _may_start(self, slot: Slot) -> bool:
+    def _may_start(self) -> bool:
         """Nothing starts once it should end, except workers for what a draining gateway still has to answer."""
-        is_needed = self.phase is Phase.DRAINING_GATEWAY and slot is not self.gateway and self.failure is None
+        is_needed = self.phase is Phase.DRAINING_GATEWAY and self.failure is None
         return self.phase is Phase.RUNNING or is_needed
 
     def _launch(self, slot: Slot) -> None:
