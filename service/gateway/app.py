@@ -34,7 +34,13 @@ def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics) -> FastAPI
     schema = AskSchema(settings.timeout_ms, settings.timeout_limit_ms)
     limits = UploadLimits(settings.body_limit_bytes, settings.field_limit_bytes, settings.body_timeout_s)
 
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
     endpoint = classify.Classify(bus, router, schema, limits, metrics)
     app.router.routes.append(Route(classify.PATH, endpoint, methods=["POST"], name="classify", include_in_schema=False))
     app.include_router(models.models_routes(router))

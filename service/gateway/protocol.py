@@ -157,11 +157,20 @@ class GatewayProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        """Pass a piece of the body on, or drop it where the request is answered."""
-        if self.cycle.response_complete:
+        """Pass a piece of the body on, or drop it where the request is answered.
+
+        A first piece is passed on as it is: most photos come in one or two, and uvicorn would copy each twice and stop
+        reading for every one that is larger than 64 KiB. One read is the most that lies here without its pause.
+        """
+        cycle = self.cycle
+        if cycle.response_complete:
             self._discard(len(body))
-        else:
+        elif cycle.body:
+            cycle.body = bytearray(cycle.body)
             super().on_body(body)
+        else:
+            cycle.body = body  # type: ignore[assignment]
+            cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """End the body; a connection whose discarded body ends here is idle again."""
