@@ -181,6 +181,22 @@ def explain(settings: Settings, given: Iterable[str] = ()) -> list[SettingRow]:
     return rows
 
 
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[tuple[str, str | None]]:
+    """Name the `FIELDMARK_*` variables that set nothing, each with the one that may have been meant."""
+    found = []
+    for variable in sorted(environment):
+        name = variable.lower().removeprefix(PREFIX.lower())
+        if variable.upper().startswith(PREFIX) and name not in Settings.model_fields:
+            near = _near(name)
+            found.append((variable, PREFIX + near.upper() if near else None))
+    return found
+
+
+def _near(name: str) -> str | None:
+    """Give the setting that a misspelt name may have meant."""
+    return next(iter(difflib.get_close_matches(name, Settings.model_fields, n=1)), None)
+
+
 def _origins(given: Iterable[str]) -> dict[str, str]:
     """Where each setting that is not a default comes from; the strongest source is written last."""
     origins = dict.fromkeys(TomlConfigSettingsSource(Settings)(), FILE_NAME)
@@ -195,8 +211,8 @@ def _describe_fault(fault: ErrorDetails, origins: Mapping[str, str]) -> str:
     name = str(fault["loc"][0])
     origin = origins.get(name, "default")
     if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, Settings.model_fields, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = _near(name)
+        hint = f"; did you mean {near}?" if near else ""
         return f"{name} ({origin}): there is no such setting{hint}"
     reason = fault["msg"].removeprefix("Value error, ")
     return f"{name} = {fault['input']!r} ({origin}): {reason[:1].lower()}{reason[1:]}"

@@ -72,10 +72,14 @@ class Loop:
 
 @contextlib.contextmanager
 def _signals_as_bytes() -> Iterator[socket.socket]:
-    """Turn the signals that ask for an end into bytes on a socket; restores what was before."""
+    """Turn the signals that ask for an end into bytes on a socket; restores what was before.
+
+    One that is ignored stays so: `nohup` means that the service outlives its terminal.
+    """
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
-    handlers = {number: signal.signal(number, _noted) for number in DRAIN_SIGNALS}
+    heard = [number for number in DRAIN_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    handlers = {number: signal.signal(number, _noted) for number in heard}
     previous = signal.set_wakeup_fd(sender.fileno())
     try:
         yield receiver

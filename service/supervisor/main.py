@@ -12,13 +12,13 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from service.logs import get_logger, is_text
 from service.machine import visible_gpus
-from service.settings import Settings
+from service.settings import Settings, unknown_variables
 from service.stores import StoreMissing, resolve_stores
 from service.supervisor.checks import StartRefused, check_start
 from service.supervisor.child import ChildProcess, Reason, Role, child_command, child_environment, start_child
@@ -33,6 +33,8 @@ log = get_logger()
 
 def serve(settings: Settings) -> int:
     """Run the service until it is told to end; gives the exit status."""
+    for name, meant in unknown_variables():
+        log.warning("unknown_variable", name=name, did_you_mean=meant)
     try:
         settings = settings.model_copy(update={"store": resolve_stores(settings.store)})
         check_start(settings)
@@ -45,21 +47,30 @@ def serve(settings: Settings) -> int:
 
 def _run(settings: Settings) -> int:
     loop = Loop()
-    gpus = visible_gpus() if settings.device != "cpu" else ()
-    workers = settings.workers or max(1, len(gpus))
+    gpus = place_workers(settings.workers, visible_gpus() if settings.device != "cpu" else ())
 
     def start(role: Role, index: int, reason: Reason) -> ChildProcess:
-        gpu = gpus[index % len(gpus)] if gpus else None
         pinned = settings.model_copy(update={"port": supervision.address[1]}) if supervision.address else settings
-        child = start_child(child_command(role, index, reason), child_environment(pinned, role, gpu, os.environ))
+        child = start_child(
+            child_command(role, index, reason), child_environment(pinned, role, gpus[index], os.environ)
+        )
         loop.watch(child)
         return child
 
-    supervision = Supervision(settings, workers, start, time.monotonic, lambda *address: _say_ready(settings, *address))
+    supervision = Supervision(
+        settings, len(gpus), start, time.monotonic, lambda *address: _say_ready(settings, *address)
+    )
     status = loop.run(supervision)
     if supervision.failure:
         _say_failure(supervision.failure)
     return status
+
+
+def place_workers(workers: int | None, gpus: Sequence[str]) -> list[str | None]:
+    """Give each worker its GPU; None leaves the choice to the worker. Unless told otherwise there is one a GPU, else one."""
+    if not gpus:
+        return [None] * (workers or 1)
+    return [gpus[index % len(gpus)] for index in range(workers or len(gpus))]
 
 
 @contextmanager

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.settings import Settings, SettingsError, explain, read_inherited, read_settings, to_environment
+from service.settings import (
+    Settings,
+    SettingsError,
+    explain,
+    read_inherited,
+    read_settings,
+    to_environment,
+    unknown_variables,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +85,11 @@ def test_a_misspelt_name_in_the_file_is_refused_with_a_proposal() -> None:
     Path("fieldmark.toml").write_text("prot = 1\n")
     with pytest.raises(SettingsError, match=r"prot \(fieldmark.toml\): there is no such setting; did you mean port\?"):
         read_settings()
+
+
+def test_a_misspelt_variable_is_found_with_a_proposal() -> None:
+    environment = {"FIELDMARK_PROT": "1", "fieldmark_port": "1", "FIELDMARK_QQQ": "", "HOME": "/"}
+    assert unknown_variables(environment) == [("FIELDMARK_PROT", "FIELDMARK_PORT"), ("FIELDMARK_QQQ", None)]
 
 
 def test_a_broken_file_is_named() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from service.settings import Settings
 from service.supervisor.child import ChildProcess, Reason, Role, start_child
 from service.supervisor.loop import Loop
-from service.supervisor.supervision import Supervision
+from service.supervisor.supervision import Phase, Supervision
 
 #: Serves until SIGTERM; the first word of the command line decides what it does besides.
 CHILD = """
@@ -101,6 +101,23 @@ def test_the_handlers_of_signals_are_as_before() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
     test_a_signal_drains_and_nothing_is_left()
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)] == before
+
+
+def test_a_signal_that_was_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def hang_up_then_end() -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert theatre.supervision.phase is Phase.RUNNING
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    theatre = Theatre(gateway=["serve"], worker=["serve"])
+    theatre.on_ready = hang_up_then_end
+    try:
+        assert theatre.run() == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _open_descriptors() -> set[str]:
