@@ -63,16 +63,17 @@ class LocalBus(Hub):
         self._server = await loop.create_unix_server(lambda: _Connection(self), sock=listener, backlog=BACKLOG)
 
     async def _close(self) -> None:
-        if self._server:
-            self._server.close()
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
         gone = [connection.leave() for connection in self.connections]
         if gone:
             await asyncio.wait(gone, timeout=CLOSE_TIMEOUT_S)
         for connection in list(self.connections):
             connection.cut_off("it did not read its farewell")
-        with contextlib.suppress(FileNotFoundError):
-            self.path.unlink()
-        if self._own_folder and self._server:
+        self.path.unlink(missing_ok=True)
+        if self._own_folder:
             self._own_folder.rmdir()
 
 

@@ -71,6 +71,7 @@ class Caller:
 def make_hello(
     worker: str = "0",
     *,
+    pid: int = 1,
     lanes: int = 1,
     credit: int = 1,
     routes: Sequence[str] = (BIRDS, CARS),
@@ -79,7 +80,7 @@ def make_hello(
 ) -> Hello:
     return Hello(
         worker=worker,
-        pid=1,
+        pid=pid,
         device="cpu",
         lanes=lanes,
         credit=credit,

@@ -11,6 +11,7 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from service.answers import Parameters
 from service.bus.base import Job, Outcome
@@ -42,7 +43,9 @@ class Client:
 class Simulation:
     """One worker with two lanes and clients that arrive at random; `service_s` is one request's time in a lane."""
 
-    def __init__(self, *, seed: int, service_s: float = 0.01, expected_ms: float = 10.0, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, *, seed: int, service_s: float = 0.01, expected_ms: float = 10.0, timeout_s: float = 10.0
+    ) -> None:
         self.random = random.Random(seed)
         self.clock = Clock()
         self.bus = Dispatcher(Settings(), clock=self.clock, random=self.random.random)
@@ -98,7 +101,7 @@ class Simulation:
             client.is_refused = True
             if self.does_return and not client.came_back:
                 client.came_back = True
-                self._after(self.clock.now + refusal.retry_after_s, lambda: self._submit(client))
+                self._after(self.clock.now + refusal.retry_after_s, partial(self._submit, client))
 
     def _deliver(self, request: Request, images: object) -> None:
         self._waiting.append(request)
@@ -109,7 +112,7 @@ class Simulation:
             request = self._waiting.pop(0)
             self._busy += 1
             took = self._service_s * self.random.uniform(0.7, 1.3)
-            self._after(self.clock.now + took, lambda: self._finish(request))
+            self._after(self.clock.now + took, partial(self._finish, request))
 
     def _finish(self, request: Request) -> None:
         self._busy -= 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from service.bus.admission import RETURN_LIMIT_S, Admission, Returns
@@ -16,7 +18,9 @@ INTERACTIVE, BULK = Priority.INTERACTIVE, Priority.BULK
 IDLE = Load(wait_s=0.0, service_s=0.01, queued=0, queued_bytes=0)
 
 
-def refusal(load: Load, *, priority: Priority = INTERACTIVE, size_bytes: int = 1000, left_s: float = 10.0) -> str | None:
+def refusal(
+    load: Load, *, priority: Priority = INTERACTIVE, size_bytes: int = 1000, left_s: float = 10.0
+) -> str | None:
     settings = Settings(max_queue_wait_ms=1000, queue_limit=10, queue_limit_bytes=1 << 20)
     found = Admission(settings, lambda: 0.0).refusal(load, priority, size_bytes, left_s)
     return found[0] if found else None
@@ -69,7 +73,7 @@ def test_a_hurried_job_may_return_when_the_queue_has_drained(random, jitter_s):
 def test_returns_are_spread_so_that_they_leave_room_for_others():
     returns = Returns()
     at = [returns.book(100.0, drain_s=1.0, interval_s=0.01) for _ in range(5)]
-    assert [later - earlier for earlier, later in zip(at, at[1:], strict=False)] == pytest.approx([0.025] * 4)
+    assert [later - earlier for earlier, later in itertools.pairwise(at)] == pytest.approx([0.025] * 4)
 
 
 def test_the_longer_an_overload_lasts_the_later_clients_return():

@@ -9,7 +9,6 @@ from service.bus.messages import Heartbeat, Priority
 from service.errors import DeadlineExceeded, Internal, NotReady, Poison, UnprocessableImage
 from tests.service.bus.fakes import BIRDS, CARS, Desk
 
-
 # Credit and order
 
 

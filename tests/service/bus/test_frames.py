@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
 import threading
@@ -103,21 +104,16 @@ def test_a_blocking_reader_reads_the_same_frames(sent):
 @given(st.binary(max_size=400))
 def test_any_bytes_give_frames_or_a_frame_error(junk):
     for reads in (lambda: decode(junk, itertools.repeat(7)), lambda: read(junk)):
-        try:
+        with contextlib.suppress(FrameError):
             reads()
-        except FrameError as error:
-            assert str(error)
 
 
 @given(st.sampled_from(Kind), st.binary(max_size=200), st.binary(max_size=20))
 def test_a_good_prefix_before_any_bytes_gives_frames_or_a_frame_error(kind, header, body):
     stream = PREFIX.pack(MAGIC, VERSION, kind, len(header), len(body)) + header + body
     for reads in (lambda: decode(stream, itertools.repeat(50)), lambda: read(stream)):
-        try:
+        with contextlib.suppress(FrameError):
             (frame,) = reads()
-        except FrameError as error:
-            assert str(error)
-        else:
             assert bytes(frame.body) == body
 
 
@@ -125,10 +121,8 @@ def test_a_good_prefix_before_any_bytes_gives_frames_or_a_frame_error(kind, head
 def test_a_flipped_bit_gives_frames_or_a_frame_error(sent, place, flip):
     stream = bytearray(b"".join(encode(*sent)))
     stream[place % len(stream)] ^= flip
-    try:
+    with contextlib.suppress(FrameError):
         decode(bytes(stream), itertools.repeat(90))
-    except FrameError as error:
-        assert str(error)
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -143,7 +137,7 @@ def test_a_length_over_its_limit_is_refused_before_memory_is_reserved(kind):
 
 
 def test_a_frame_over_its_limit_cannot_be_made():
-    with pytest.raises(FrameError, match="RESULT: header of .* the limit is 65536"):
+    with pytest.raises(FrameError, match=r"RESULT: header of .* the limit is 65536"):
         encode(Result(1, detail="x" * 70_000))
     with pytest.raises(FrameError, match="CANCEL: body of 1 bytes, the limit is 0"):
         encode(Cancel(1), (b"x",))

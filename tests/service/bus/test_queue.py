@@ -77,7 +77,9 @@ def test_nothing_stays_behind_of_a_job_that_was_removed():
     assert numbers(queue) == [2]
 
 
-ACTIONS = st.lists(st.tuples(st.sampled_from(["append", "remove", "pop", "back"]), st.integers(0, 9), st.sampled_from("abc")))
+ACTIONS = st.lists(
+    st.tuples(st.sampled_from(["append", "remove", "pop", "back"]), st.integers(0, 9), st.sampled_from("abc"))
+)
 
 
 @given(ACTIONS)
