@@ -43,7 +43,7 @@ def _closed_section(closed: Closed) -> list[str]:
     return [
         "\n## Closed loop\n",
         _circumstances(closed.circumstances),
-        f"Medians over {len(kept)} of {rounds} interleaved rounds: those in which others took at most {DISTURBED:.0%}.\n",
+        f"Medians over {len(kept)} of {rounds} interleaved rounds. {_disturbance(closed)}\n",
         "\n".join(f"- {sentence}." for sentence in closed.agreement) + "\n",
         _table(
             ["connections", "server", "requests/s", "requests/CPU-s", "p50 ms", "p99 ms", "refused", "failed",
@@ -52,6 +52,14 @@ def _closed_section(closed: Closed) -> list[str]:
         ),
         _table(["server, after load", "PSS MiB"], memory),
     ]  # fmt: skip
+
+
+def _disturbance(closed: Closed) -> str:
+    kept = set(kept_rounds(closed))
+    worst = max(cell.disturbed_share for cell in closed.cells if cell.round in kept)
+    if worst <= DISTURBED:
+        return f"In these, other processes and the host took at most {worst:.1%} of the machine in any window."
+    return f"**No round was undisturbed**: others took up to {worst:.0%} of the machine in a window."
 
 
 def _closed_figures(cells: Sequence[Cell]) -> list[str]:

@@ -88,7 +88,10 @@ def mosec_row(setup: Setup) -> Row:
     """Mosec with our decoder, graph and session options."""
     return Row(
         name="Mosec",
-        command=(str(setup.peers_python), "-m", "deploy.bench.peers.mosec_app", "--port", "{port}"),
+        command=(
+            *(str(setup.peers_python), "-m", "deploy.bench.peers.mosec_app", "--port", "{port}"),
+            *("--timeout", "60000"),  # by default 3 s: on a slow machine 128 connections would wait longer
+        ),
         path="/inference",
         ready_path="/",
         environment=_peer_environment(setup),
