@@ -6,25 +6,13 @@ Owns the words; every figure comes from the export that made the bundle.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from export.evidence import Evidence
 from export.parity import Parity
 from export.provenance import BACKBONES, SOURCES
-from models.evaluation.figures import Figures, markdown
-from models.manifest import Calibration, LatencyRow, Licence
+from models.evaluation.figures import markdown
+from models.manifest import LatencyRow, Licence
 from models.training.runs import RunRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """All that an export measured; `held_out` photos fitted the calibration."""
-
-    parity: Parity
-    figures: tuple[Figures, ...]
-    held_out: int
-    calibration: Calibration
-    latency: tuple[LatencyRow, ...]
-    size_bytes: int
 
 
 def write_card(identity: str, record: RunRecord, epochs: int, licence: Licence, evidence: Evidence) -> str:
@@ -58,7 +46,7 @@ _GENERAL_LIMITS = (
 
 
 def _training(record: RunRecord, epochs: int, data: str) -> str:
-    trial = f" Only {record.limit} photos of each part were used: a trial." if record.limit else ""
+    trial = f" Only {record.limit} photos of each part were trained on: a trial." if record.limit else ""
     return (
         f"Data: {data}. A fixed tenth of the training photos, chosen by a hash of the photo, was held out for "
         f"validation and calibration.{trial}\n\n"
@@ -69,8 +57,9 @@ def _training(record: RunRecord, epochs: int, data: str) -> str:
 
 
 def _figures(evidence: Evidence) -> str:
+    trial = f"At most {evidence.limit} photos of each part were measured: a trial. " if evidence.limit else ""
     return (
-        f"{markdown(evidence.figures)}\n"
+        f"{markdown(evidence.figures)}\n{trial}"
         "Per cent. The interval is a 95 % bootstrap that resamples photos; accuracy was measured with the stored file in "
         "ONNX Runtime on the processor. The validation rows fitted the calibration, so their calibrated error is flattering.\n"
     )

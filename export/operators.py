@@ -124,7 +124,11 @@ def _constants(graph: GraphProto) -> dict[str, float]:
         for attribute in node.attribute:
             if node.op_type == "Constant" and attribute.name == "value":
                 tensors[node.output[0]] = attribute.t
-    return {name: float(numpy_helper.to_array(tensor).max(initial=0)) for name, tensor in tensors.items()}
+    return {
+        name: float(numpy_helper.to_array(tensor).max(initial=0))
+        for name, tensor in tensors.items()
+        if tensor.data_location != TensorProto.EXTERNAL
+    }
 
 
 def _text(node: NodeProto, attribute: str, default: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from models.manifest import Licence
+from models.training.data import DataError
 from models.training.runs import RunRecord
 
 
@@ -66,12 +67,12 @@ def licence_of(record: RunRecord, stated: str | None) -> Licence:
     """The terms of a run's weights: those of its data, or what the user states for their own.
 
     Raises:
-        ValueError: a user's own data without a stated licence.
+        DataError: a user's own data without a stated licence.
     """
     backbone = BACKBONES[record.backbone]
     source = SOURCES.get(record.dataset)
     if source is None:
         if stated is None:
-            raise ValueError(f"state the licence of the photos in {record.dataset!r}: --licence NAME")
+            raise DataError(f"state the licence of the photos in {record.dataset!r}: --licence NAME")
         return Licence(name=stated, research_only=False, attribution=(backbone,))
     return Licence(name=source.licence, research_only=True, attribution=(*source.attribution, backbone))

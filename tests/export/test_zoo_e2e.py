@@ -1,0 +1,34 @@
+"""The shipped bundles: whole, small, and their graphs keep every rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+
+from export.operators import check_graph
+from models.manifest import MANIFEST_NAME, check_bundle, read_manifest
+from service.stores import ZOO
+
+SIZE_LIMIT_BYTES = 16 << 20
+BUNDLES = sorted(path.parent for path in ZOO.glob(f"*/*/{MANIFEST_NAME}"))
+
+
+@pytest.fixture(params=BUNDLES, ids=lambda folder: f"{folder.parent.name}@{folder.name}")
+def shipped(request: pytest.FixtureRequest) -> Path:
+    folder: Path = request.param
+    return folder
+
+
+def test_a_shipped_bundle_has_no_fault(shipped: Path) -> None:
+    assert check_bundle(shipped) == []
+
+
+def test_a_shipped_bundle_is_small(shipped: Path) -> None:
+    assert sum(path.stat().st_size for path in shipped.iterdir()) <= SIZE_LIMIT_BYTES
+
+
+def test_a_shipped_graph_keeps_every_rule(shipped: Path) -> None:
+    for file in read_manifest(shipped).graphs.values():
+        assert check_graph(onnx.load(shipped / file)) == []
