@@ -41,5 +41,7 @@ async def drill(folder: Path, seconds: float) -> list[str]:
         require(not faults, f"{len(faults)} good photos were not answered properly: {faults[:3]}")
         require(set(statuses) == {200}, f"good photos should all be answered 200, they were {dict(statuses)}")
         crashes = running.metric("fieldmark_worker_restarts_total", reason="crash")
-        require(crashes == CRASHES, f"{crashes:.0f} workers crashed; the second poison should have been known")
+        require(crashes == CRASHES, f"{crashes:.0f} workers crashed, {CRASHES} were expected")
+        known = running.metric("fieldmark_refused_total", reason="poison")
+        require(known == 1, "the poison was not known when it came again")
         return [f"{statuses[200]} good photos answered, the poison took {crashes:.0f} workers and was then known"]
