@@ -60,7 +60,7 @@ def test_no_request_is_lost_or_doubled(routes: list[str], takers: int, most: int
             with lock:
                 taken.extend(work.request.id for work in batch)
 
-    threads = [threading.Thread(target=take_all) for _ in range(takers)]
+    threads = [threading.Thread(target=take_all, daemon=True) for _ in range(takers)]
     for thread in threads:
         thread.start()
     for number, name in enumerate(routes):

@@ -30,7 +30,7 @@ def test_waiting_ends_with_the_last_answer() -> None:
     works = [make_work(FakePlan(), number, desk=desk) for number in range(2)]
     assert not desk.wait_idle(0)
     ends: list[bool] = []
-    waiter = threading.Thread(target=lambda: ends.append(desk.wait_idle(WAIT_S)))
+    waiter = threading.Thread(target=lambda: ends.append(desk.wait_idle(WAIT_S)), daemon=True)
     waiter.start()
     for work in works:
         desk.fail(work, Internal())

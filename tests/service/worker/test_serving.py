@@ -64,7 +64,8 @@ class Life:
         self.statuses: list[int] = []
         serving = Serving(self._connect, FakeEngine(), self.layout, self.pulse, self.events)  # type: ignore[arg-type]
         self._thread = threading.Thread(
-            target=lambda: self.statuses.append(serving.run(HELLO, lambda: self.ready.put(True), WAIT_S, WAIT_S))
+            target=lambda: self.statuses.append(serving.run(HELLO, lambda: self.ready.put(True), WAIT_S, WAIT_S)),
+            daemon=True,  # a failed test must not keep the run alive
         )
         self._thread.start()
 
@@ -136,9 +137,12 @@ def test_it_leaves_only_when_all_that_it_holds_is_answered(life: Life) -> None:
     assert bus.left.wait(WAIT_S)
     bus.incoming.put(delivery(2))  # it was on its way when the worker said that it leaves
     second = life.layout.next_work()
+    waits, wait_idle = threading.Event(), second.desk.wait_idle
+    second.desk.wait_idle = lambda timeout_s: (waits.set(), wait_idle(timeout_s))[1]  # type: ignore[method-assign]
     bus.incoming.put(None)
+    assert waits.wait(WAIT_S)
     first.desk.fail(first, NotFound())
-    assert not life.statuses
+    assert not life.layout.is_closed
     second.desk.fail(second, NotFound())
     assert life.end() == 0
     assert (bus.is_closed, life.layout.is_closed) == (True, True)

@@ -33,7 +33,7 @@ def test_busy_time_sums_over_threads_and_counts_what_still_runs() -> None:
         may_end.wait(WAIT_S)
         watchdog.end()
 
-    thread = threading.Thread(target=other)
+    thread = threading.Thread(target=other, daemon=True)
     thread.start()
     assert begun.wait(WAIT_S)
     watchdog.begin("birds@1")
