@@ -44,6 +44,7 @@ class Case:
 
 SMALL = (20, 10)
 FULL = (WIDTH, HEIGHT)
+RESTARTS = {"restart_marker_blocks": 1}
 ROWS = make.png_rows(SMALL, bytes(ORANGE))
 GOOD, BAD, NO_IMAGE = Outcome.DECODES, Outcome.REFUSED, Outcome.NOT_AN_IMAGE
 
@@ -110,7 +111,9 @@ JPEGS = (
     Case("jpeg_kept_in_rgb", GOOD, partial(save, solid(ORANGE), "JPEG", keep_rgb=True, quality=95), SMALL, ORANGE),
     Case("jpeg_progressive", GOOD, partial(save, photo(), "JPEG", progressive=True), FULL),
     Case("jpeg_progressive_grey", GOOD, partial(save, photo().convert("L"), "JPEG", progressive=True), FULL),
-    Case("jpeg_with_restarts", GOOD, partial(save, photo(), "JPEG", restart_marker_blocks=1), FULL),
+    Case("jpeg_of_three_scans", GOOD, make.three_scans, FULL),
+    Case("jpeg_progressive_with_restarts", GOOD, partial(save, photo(), "JPEG", **RESTARTS, progressive=True), FULL),
+    Case("jpeg_with_restarts", GOOD, partial(save, photo(), "JPEG", **RESTARTS), FULL),
     Case("jpeg_of_quality_1", GOOD, partial(save, photo(), "JPEG", quality=1), FULL),
     Case("jpeg_411", GOOD, lambda: simplejpeg.encode_jpeg(np.asarray(photo()), colorsubsampling="411"), FULL),
     Case("jpeg_440", GOOD, lambda: simplejpeg.encode_jpeg(np.asarray(photo()), colorsubsampling="440"), FULL),
@@ -302,7 +305,7 @@ TIFFS = (
     Case("tiff_16_bit_big_endian", GOOD, partial(save, solid(32_896, "I;16B"), "TIFF"), SMALL, GREY),
     Case("tiff_32_bit_within_16", GOOD, partial(save, solid(32_896, "I"), "TIFF"), SMALL, GREY),
     Case("tiff_32_bit_beyond_16", GOOD, partial(save, solid(2_000_000_000, "I"), "TIFF"), SMALL, WHITE),
-    Case("tiff_32_bit_below_zero", GOOD, partial(save, solid(-5, "I"), "TIFF"), SMALL, (0, 0, 0)),
+    Case("tiff_32_bit_below_zero", GOOD, partial(save, solid(-60_000, "I"), "TIFF"), SMALL, (0, 0, 0)),
     Case("tiff_float_up_to_1", GOOD, lambda: save(_floats(0.5), "TIFF"), SMALL, GREY),
     Case("tiff_float_up_to_255", GOOD, lambda: save(_floats(255.0), "TIFF"), SMALL, WHITE),
     Case("tiff_float_not_a_number", GOOD, lambda: save(_floats(float("nan")), "TIFF"), SMALL, (0, 0, 0)),

@@ -97,6 +97,16 @@ def with_frame(height: int | None = None, width: int | None = None, **options: o
     return bytes(data)
 
 
+def three_scans() -> bytes:
+    """A baseline JPEG with one scan for each of its components, all three the same plane."""
+    data = save(photo().convert("L"), "JPEG")
+    frame, scan = data.index(b"\xff\xc0"), data.index(b"\xff\xda")
+    components = b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
+    new_frame = jpeg_segment(0xC0, struct.pack(">BHHB", 8, HEIGHT, WIDTH, 3) + components)
+    scans = [jpeg_segment(0xDA, bytes([1, number, 0, 0, 63, 0])) + data[scan + 10 : -2] for number in (1, 2, 3)]
+    return data[:frame] + new_frame + data[frame + 13 : scan] + b"".join(scans) + data[-2:]
+
+
 def replaced(data: bytes, old: bytes, new: bytes) -> bytes:
     assert old in data
     return data.replace(old, new, 1)

@@ -18,6 +18,7 @@ from tests.models.image_bytes import (
     photo,
     save,
     scans_bomb,
+    three_scans,
 )
 
 JPEG = save(photo(), "JPEG")
@@ -42,7 +43,25 @@ def test_the_scans_of_a_progressive_jpeg_are_counted() -> None:
 
 def test_what_stands_behind_the_end_is_not_counted() -> None:
     data = save(photo(), "JPEG", progressive=True)
-    assert read_jpeg_header(data + b"\xff\xda\x00\x02" * 1_000).scans == 10
+    assert read_jpeg_header(data + b"\xff\xda\x00\x02" * 30_000).scans == 10
+
+
+def test_a_baseline_jpeg_may_have_a_scan_for_each_component() -> None:
+    assert read_jpeg_header(three_scans()).scans == 3
+
+
+def test_restart_markers_are_neither_scans_nor_segments() -> None:
+    data = save(photo(400, 400), "JPEG", progressive=True, restart_marker_blocks=1)
+    assert data.count(b"\xff\xd0") * 8 > SEGMENTS_LIMIT
+    assert read_jpeg_header(data).scans == 10
+
+
+def test_a_marker_without_content_is_passed_over() -> None:
+    assert read_jpeg_header(after_soi(b"\xff\x01")).width == WIDTH
+
+
+def test_the_first_of_two_frames_counts_as_it_does_for_the_decoder() -> None:
+    assert read_jpeg_header(after_soi(jpeg_segment(0xC0, struct.pack(">BHHB", 8, 5, 7, 3)))).width == 7
 
 
 def test_a_frame_inside_a_thumbnail_is_not_the_photos() -> None:

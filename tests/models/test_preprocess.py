@@ -130,9 +130,9 @@ def test_a_letterbox_has_the_place_worked_out_by_hand(size: tuple[int, int], siz
 @pytest.mark.parametrize("name", ["JPEG", "PNG"])
 @pytest.mark.parametrize("size", [(1_000, 667), (667, 1_000), (999, 401), (3_000, 301)])
 def test_a_reduced_photo_lies_in_its_letterbox_where_the_full_one_would(name: str, size: tuple[int, int]) -> None:
-    fitted, _ = preprocess.preprocess(save(solid((250, 250, 250), size=size), name), 96, "letterbox")
+    fitted, _ = preprocess.preprocess(save(solid((250, 250, 250), size=size), name), 224, "letterbox")
     rows, columns = np.nonzero(fitted[:, :, 0] > 200)
-    place = letterbox(*size, 96)
+    place = letterbox(*size, 224)
     assert (columns.min(), rows.min()) == (place.left, place.top)
     assert (columns.max() + 1, rows.max() + 1) == (place.left + place.width, place.top + place.height)
 
@@ -214,6 +214,11 @@ def test_more_pixels_are_allowed_where_they_need_not_be_held() -> None:
         decode(with_frame(side, side, progressive=True), 64)
     with pytest.raises(ImageError, match=r"20000 x 20000 pixels; at most 100,000,000 "):
         decode(with_frame(20_000, 20_000), 64)
+
+
+def test_a_photo_without_rows_is_told_as_such() -> None:
+    with pytest.raises(ImageError, match=r"no pixels \(96 x 0\)"):
+        decode(with_frame(height=0))
 
 
 def test_running_out_of_memory_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
