@@ -5,6 +5,7 @@ Owns how the parts are put together. It holds no state beyond them and starts no
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 
 from fastapi import FastAPI
@@ -29,6 +30,8 @@ from service.settings import Settings
 
 def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics) -> FastAPI:
     """Put the application together."""
+    # It warns of every broken form, which is the caller's to know and says so to the caller.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     router = Router(bus.workers)
     metrics.registry.register(BusCollector(bus, router.models))
     schema = AskSchema(settings.timeout_ms, settings.timeout_limit_ms)

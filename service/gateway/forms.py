@@ -7,7 +7,6 @@ what the photo's bytes are is the uploads'. Everything stays in memory; nothing 
 from __future__ import annotations
 
 import binascii
-import logging
 from dataclasses import dataclass, field
 
 import msgspec
@@ -20,9 +19,6 @@ from service.gateway.schema import Scalar
 #: The field that holds the photo, in both forms.
 IMAGE = "image"
 FIELDS_LIMIT = 32
-
-# Its warnings repeat to the log what the caller is told anyway.
-_PARSER_LOG = logging.getLogger("python_multipart")
 
 
 @dataclass(slots=True)
@@ -51,7 +47,6 @@ class MultipartForm:
         self._names: set[str] = set()
         self._is_whole = False
         self._start_part()
-        _PARSER_LOG.setLevel(logging.CRITICAL)
         try:
             self._parser = MultipartParser(
                 boundary,
