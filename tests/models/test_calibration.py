@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import calibration
@@ -54,6 +54,7 @@ def test_check_7_4_of_auroc() -> None:
     assert calibration.auroc([0.9, 0.6, 0.6], [0.6, 0.2]) == pytest.approx(0.8333333, abs=1e-7)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 9), min_size=1, max_size=30),
     st.lists(st.integers(0, 9), min_size=1, max_size=30),
@@ -71,6 +72,7 @@ def test_scikit_learn_agrees() -> None:
     assert calibration.auroc(scores[truth], scores[~truth]) == pytest.approx(metrics.roc_auc_score(truth, scores))
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=200), st.floats(0, 0.5))
 def test_uncertain_threshold_flags_no_more_than_asked(confidence: list[float], limit: float) -> None:
     threshold = calibration.uncertain_threshold(confidence, limit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.engine.curve import LatencyCurve
@@ -58,6 +58,7 @@ def test_one_odd_call_moves_the_prediction_little() -> None:
     assert curve.predict_ms(1) == pytest.approx(20.0)
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.integers(1, 64), st.floats(0.01, 1e4), max_size=6),
     st.lists(st.tuples(st.integers(1, 16), st.floats(0.001, 1e5)), max_size=20),

@@ -95,7 +95,7 @@ JSON = st.recursive(
 FIELDS = ("format", "name", "version", "image", "outputs", "graphs", "files", "calibration", "fake", "backend")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON, min_size=1, max_size=3))
 def test_any_change_of_a_manifest_is_served_or_refused_and_never_raised(
     tmp_path_factory: pytest.TempPathFactory, changes: dict[str, object]
@@ -107,7 +107,7 @@ def test_any_change_of_a_manifest_is_served_or_refused_and_never_raised(
     assert (entry.status == "refused") == bool(entry.faults)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=200))
 def test_any_bytes_as_a_manifest_are_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     store = tmp_path_factory.mktemp("store")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.worker.backlog import Backlog, Decision, decide_batch, take_one, take_share
@@ -48,6 +48,7 @@ def test_a_closed_backlog_gives_what_it_has_and_then_nothing() -> None:
     assert backlog.take(take_one) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abc"), max_size=40), st.integers(1, 4), st.integers(1, 5))
 def test_no_request_is_lost_or_doubled(routes: list[str], takers: int, most: int) -> None:
     plans = {name: FakePlan(name=name) for name in "abc"}

@@ -6,7 +6,7 @@ import contextlib
 
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
@@ -54,12 +54,14 @@ def test_what_is_no_onnx_file_is_said_to_be_none(content: bytes) -> None:
         foreign_parts(content)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_judged(content: bytes) -> None:
     with contextlib.suppress(ValueError):
         foreign_parts(content)
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(PLAIN) - 1), st.integers(0, 255))
 def test_any_change_of_a_byte_is_judged(place: int, value: int) -> None:
     with contextlib.suppress(ValueError):
