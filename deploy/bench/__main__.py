@@ -14,12 +14,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from packaging.version import Version
 
-from deploy.bench.load.meter import tree_of
+from deploy.bench.load.meter import is_stopped, tree_of
 from deploy.bench.load.photos import make_photos
 from deploy.bench.load.window import ROOT
 from deploy.bench.parts.closed import run_closed
@@ -29,7 +30,7 @@ from deploy.bench.parts.open_loop import run_open_loop
 from deploy.bench.parts.overload import run_overload
 from deploy.bench.report import render
 from deploy.bench.results import FULL, QUICK, Circumstances, Extent, Results, read_results, write_results
-from deploy.bench.servers import Setup
+from deploy.bench.servers import STOP_TIMEOUT_S, Setup
 
 HERE = Path(__file__).parent
 CACHE = ROOT / ".cache" / "bench"
@@ -61,6 +62,9 @@ def paused(roots: Sequence[int]) -> Iterator[None]:
     try:
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
+        until = time.monotonic() + STOP_TIMEOUT_S
+        while not all(map(is_stopped, stopped)) and time.monotonic() < until:
+            time.sleep(0.01)  # a process stops when it is next scheduled, not when it is told
         yield
     finally:
         for pid in reversed(stopped):

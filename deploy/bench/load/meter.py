@@ -46,6 +46,12 @@ def is_alive(pid: int) -> bool:
     return fields is not None and fields[0] != "Z"
 
 
+def is_stopped(pid: int) -> bool:
+    """Tell whether a process was stopped by a signal, or is gone."""
+    fields = _stat_fields(pid)
+    return fields is None or fields[0] in "TZ"
+
+
 def process_cpu_s(pid: int) -> float:
     """CPU time of one process with all its threads, in seconds, to the nanosecond; 0 when it is gone.
 
