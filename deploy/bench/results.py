@@ -6,6 +6,7 @@ run.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from dataclasses import dataclass
@@ -190,12 +191,12 @@ class Results:
 
 def read_results(path: Path) -> Results:
     """Read what was kept; empty where nothing was."""
-    return msgspec.json.decode(path.read_bytes(), type=Results) if path.exists() else Results()
+    return msgspec.convert(json.loads(path.read_bytes()), Results) if path.exists() else Results()
 
 
 def write_results(path: Path, results: Results) -> None:
-    """Keep results, one part after another, readable in a diff."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    """Keep results, readable in a diff; a figure that there is none for (no refusal, no time to one) stays NaN."""
+    path.write_text(json.dumps(msgspec.to_builtins(results), indent=1) + "\n", encoding="utf-8")
 
 
 def _processor() -> str:

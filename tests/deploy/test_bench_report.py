@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,6 +95,16 @@ def test_each_round_begins_with_another_server() -> None:
 def test_results_survive_their_file(tmp_path: Path) -> None:
     write_results(tmp_path / "results.json", all_results())
     assert read_results(tmp_path / "results.json") == all_results()
+
+
+def test_a_figure_that_there_is_none_for_survives_too(tmp_path: Path) -> None:
+    results = all_results()
+    assert results.overload is not None
+    results.overload = replace(results.overload, refusal_p50_ms=math.nan)
+    write_results(tmp_path / "results.json", results)
+    again = read_results(tmp_path / "results.json").overload
+    assert again is not None
+    assert math.isnan(again.refusal_p50_ms)
 
 
 def test_a_part_that_was_not_measured_is_left_out() -> None:
