@@ -82,5 +82,5 @@ class ClassifyAnswer(msgspec.Struct, frozen=True):
     rollup: Rollup | UnsetType = UNSET
     set: LabelSet | UnsetType = UNSET
     uncertain: bool | UnsetType = UNSET
-    reason: str | None | UnsetType = UNSET
+    reason: str | UnsetType | None = UNSET
     explanation: Explanation | UnsetType = UNSET
