@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from models.preprocess import prepare_decoders
 from service.answers import ClassifyAnswer, Parameters
 from service.catalog import AUTO, Catalog, DomainEntry, LabelEntry, RouteInfo, domain_route, model_route
 from service.engine.backends.base import EngineError, StartError
@@ -47,6 +48,7 @@ class Engine:
         Raises:
             StartError: there is no store, the device cannot be used, or not one bundle can be served.
         """
+        prepare_decoders()
         self._stores = _resolve(stores)
         self._shelf = Shelf(self._stores, Loader(device, testing_backends=testing_backends, cache=cache))
         if not self._shelf.bundles:

@@ -16,8 +16,6 @@ import signal
 from types import FrameType
 from typing import Literal
 
-import cv2
-
 from service.bus.base import WorkerBus
 from service.bus.local import LocalWorkerBus
 from service.bus.messages import Hello
@@ -44,7 +42,6 @@ log = get_logger()
 def run_worker(settings: Settings, index: int, status: StatusPipe, started_because: StartedBecause) -> int:
     """Serve until SIGTERM; gives the exit status, 0 after an ordered end."""
     events = _listen_for_signals()
-    cv2.setNumThreads(1)
     os.nice(NICE_ABOVE_GATEWAY)
     try:
         return _serve(settings, index, status, started_because, events)
