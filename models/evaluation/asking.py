@@ -52,7 +52,12 @@ class Asked:
 def ask(
     part: Part, class_ids: Sequence[str], engine: Answerer, service: Answerer | None, advance: Callable[[], None]
 ) -> Asked:
-    """Put a part to the engine and, where there is one, to the service."""
+    """Put a part to the engine and, where there is one, to the service.
+
+    Raises:
+        DataError: the model does not know a class of the part.
+    """
+    labels_of(part.items, class_ids)
     answered: list[Item] = []
     logits: list[Floats] = []
     failures: list[str] = []

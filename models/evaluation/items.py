@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from models.training.data import Dataset, Row, limited
+from models.training.data import DataError, Dataset, Row, limited
 
 #: CUB has all its whole test photos for the first 50 classes, and two each for the others: an uneven mix.
 _CUB_COMPLETE_CLASSES = 50
@@ -65,6 +65,9 @@ def class_number(class_id: str) -> int:
 
 
 def labels_of(items: Sequence[Item], class_ids: Sequence[str]) -> list[int]:
-    """The index of each item's class among `class_ids`; raises KeyError for a class that the model does not know."""
+    """The index of each item's class among `class_ids`; raises DataError for a class that the model does not know."""
     index = {class_id: number for number, class_id in enumerate(class_ids)}
+    unknown = sorted({item.class_id for item in items} - index.keys())
+    if unknown:
+        raise DataError(f"the model does not know {len(unknown)} class(es) of the data, the first is {unknown[0]!r}")
     return [index[item.class_id] for item in items]

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.preprocess import Fit, Pixels, decode, fit_pixels
+from models.preprocess import Fit, ImageError, Pixels, decode, fit_pixels
+from models.training.data import DataError
 
 MEMORY_LIMIT_BYTES = 6 * 2**30
 _BATCHES_AHEAD = 3
@@ -37,7 +38,10 @@ class Augmentation:
 
 
 class PhotoStore:
-    """Decoded photos by path, held in memory up to `MEMORY_LIMIT_BYTES` and decoded again beyond."""
+    """Decoded photos by path, held in memory up to `MEMORY_LIMIT_BYTES` and decoded again beyond.
+
+    Asking for one raises DataError where it cannot be decoded.
+    """
 
     def __init__(self, need_px: int) -> None:
         self._need_px = need_px
@@ -47,7 +51,10 @@ class PhotoStore:
     def __getitem__(self, path: Path) -> Pixels:
         pixels = self._held.get(path)
         if pixels is None:
-            pixels = decode(path.read_bytes(), self._need_px).pixels
+            try:
+                pixels = decode(path.read_bytes(), self._need_px).pixels
+            except ImageError as error:
+                raise DataError(f"{path}: {error}") from error
             if self._bytes + pixels.nbytes <= MEMORY_LIMIT_BYTES:
                 self._held[path] = pixels
                 self._bytes += pixels.nbytes

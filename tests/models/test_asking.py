@@ -14,7 +14,7 @@ from models.evaluation.items import Item, Part, parts_of
 from models.evaluation.remote import canonical
 from models.evaluation.report import make_report, to_json, to_text, write_report
 from models.manifest import Label
-from models.training.data import read_dataset
+from models.training.data import DataError, read_dataset
 from tests.photosets import write_image_folder
 
 CLASS_IDS = ["blue", "green", "red"]
@@ -124,5 +124,5 @@ def test_parts_are_the_framings_of_a_split(tmp_path: Path) -> None:
 
 
 def test_a_class_that_the_model_does_not_know_is_an_error() -> None:
-    with pytest.raises(KeyError, match="red"):
+    with pytest.raises(DataError, match=r"does not know 1 class.* the first is 'red'"):
         ask(part_of([b"0", b"1", b"2"]), CLASS_IDS[:2], FakeModel(), None, lambda: None)

@@ -132,6 +132,18 @@ def test_an_unknown_recipe_is_answered_with_the_known_ones(photos: Path, tmp_pat
         run_commission(replace(commission(photos, tmp_path / "run"), recipe="bees"))
 
 
+@pytest.mark.parametrize(("recipe", "backbone"), [("birds", "mobilenet_v2"), ("cars", "efficientnet_lite0")])
+@pytest.mark.parametrize("content", [b"", b"no weights", b"PK\x03\x04 broken"])
+def test_a_file_that_holds_other_weights_is_named(
+    photos: Path, tmp_path: Path, recipe: str, backbone: str, content: bytes
+) -> None:
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(content)
+    asked = replace(commission(photos, tmp_path / "run"), recipe=recipe, weights=weights)
+    with pytest.raises(DataError, match=f"does not hold the published weights of {backbone}"):
+        run_commission(asked)
+
+
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds no training run \(run\.json is missing\)"):
         load_model(tmp_path)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.preprocess import ImageError, preprocess
+from models.preprocess import preprocess
 from models.training import views
+from models.training.data import DataError
 from models.training.views import Augmentation, PhotoStore, evaluation_batches, random_view, training_batches
 from tests.photosets import write_photo
 
@@ -68,7 +69,7 @@ def test_images_are_channels_first_in_0_to_255(paths: list[Path]) -> None:
 
 def test_a_photo_that_cannot_be_decoded_stops_the_epoch_with_its_reason(paths: list[Path], tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no photo")
-    with pytest.raises(ImageError, match="not an image"):
+    with pytest.raises(DataError, match=r"broken\.png: not an image"):
         list(batches_of([*paths[:2], tmp_path / "broken.png"], 1))
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import cast
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from models.backbones import SPECS, MobileNet, load_efficientnet_lite, load_inat_mobilenet
@@ -171,15 +173,24 @@ def _start(
     """Pretrained weights into the backbone, and a bundle's weights or a probe into the head."""
     if state is not None:
         model.load_state_dict(state, strict=False)
-    elif weights is not None and recipe.backbone == "mobilenet_v2":
-        sample = [row.path for row in rows[:: max(1, len(rows) // (CALIBRATION_BATCHES * 32))]]
-        load_inat_mobilenet(model.backbone, weights, evaluation_batches(store, sample, recipe.size_px, recipe.fit))
     elif weights is not None:
-        load_efficientnet_lite(model.backbone, weights)
+        sample = [row.path for row in rows[:: max(1, len(rows) // (CALIBRATION_BATCHES * 32))]]
+        _load_published(model.backbone, weights, evaluation_batches(store, sample, recipe.size_px, recipe.fit))
     has_head = state is not None and "classifier.weight" in state
     if recipe.probe and not has_head:
         features = embed(model, recipe, [row.path for row in rows], store)
         fit_probe(model.classifier, features, torch.tensor(dataset.labels(rows)), recipe.seed)
+
+
+def _load_published(backbone: MobileNet, weights: Path, photos: Iterable[Tensor]) -> None:
+    """Fill the backbone from its published file; `photos` rebuild the norms where that has none."""
+    try:
+        if backbone.spec.name == "mobilenet_v2":
+            load_inat_mobilenet(backbone, weights, photos)
+        else:
+            load_efficientnet_lite(backbone, weights)
+    except (EOFError, KeyError, RuntimeError, UnpicklingError, SafetensorError) as error:
+        raise DataError(f"{weights} does not hold the published weights of {backbone.spec.name}") from error
 
 
 @torch.inference_mode()
