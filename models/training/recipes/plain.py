@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from models.backbones import SPECS, MobileNet, load_efficientnet_lite, load_inat_mobilenet
 from models.plain import PlainClassifier
-from models.preprocess import Fit
+from models.preprocess import Fit, prepare_decoders
 from models.progress import progress_bar
 from models.training.data import DataError, Dataset, Row, limited
 from models.training.loop import STATE_NAME, Run, Schedule, soft_cross_entropy
@@ -125,6 +125,7 @@ def train(
     A new run starts from the published `weights` of the backbone or from the `state` of a bundle, of which the head may
     be left out. `limit` uses only that many photos of each part, for a trial of the whole way.
     """
+    prepare_decoders()
     torch.manual_seed(recipe.seed)
     rows = limited(dataset.part("train"), limit)
     held_out = limited(dataset.part("validation"), limit)
