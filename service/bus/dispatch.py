@@ -18,9 +18,9 @@ from service.bus.base import Counters, Job, Outcome, RouteView, WorkerView
 from service.bus.deadlines import Deadlines
 from service.bus.forecast import Forecast
 from service.bus.links import Link, Worker
-from service.bus.messages import Heartbeat, Hello, Priority, Request, Result
+from service.bus.messages import Heartbeat, Hello, Request, Result
 from service.bus.queue import Settle, Ticket, WaitingQueue, newest_first
-from service.bus.recovery import PhotoMemory, SuspectLine, Verdict
+from service.bus.recovery import Recovery, Verdict
 from service.errors import (
     ClientClosed,
     DeadlineExceeded,
@@ -43,15 +43,13 @@ class Dispatcher:
         self._attempts_limit = settings.attempts_limit
         self._clock = clock
         self._queue = WaitingQueue(settings.bulk_share)
-        self._suspects = SuspectLine()
-        self._memory = PhotoMemory(settings.poison_memory_s)
-        self._forecast = Forecast(self._queue, self._suspects, settings.bulk_share)
+        self._recovery = Recovery(settings.poison_memory_s)
+        self._forecast = Forecast(self._queue, self._recovery, settings.bulk_share)
         self._admission = Admission(settings, random)
         self._numbers = itertools.count(1)
         self._open: dict[int, Ticket] = {}
         self._deadlines = Deadlines(self._open)
         self._workers: list[Worker] = []
-        self._reserved: Worker | None = None
         self._is_draining = False
 
     # Callers
@@ -68,7 +66,7 @@ class Dispatcher:
             raise
         self._open[ticket.number] = ticket
         self._deadlines.add(ticket.number, job.deadline)
-        (self._suspects if ticket.suspect else self._queue).append(ticket)
+        (self._recovery.waiting if ticket.suspect else self._queue).append(ticket)
         self._release_all(now)
         return ticket
 
@@ -116,7 +114,9 @@ class Dispatcher:
         ticket, cost_s = given
         if result.error is None:
             self._forecast.observe(ticket.job.route, cost_s)
-        self._end_suspicion(worker, ticket)
+        if ticket.suspect:
+            self._recovery.release(worker)
+            self._recovery.acquit(ticket)
         if ticket.settle is None:
             self.counters.late += result.error not in DROPPED
         elif result.error == DeadlineExceeded.slug:
@@ -154,16 +154,12 @@ class Dispatcher:
         """The way to a worker broke; what it had not answered goes back, as suspects unless it was draining."""
         now = self._clock()
         self._workers.remove(worker)
-        tickets = [held.ticket for held in worker.held.values()]
-        worker.held.clear()
-        if self._suspects.running in tickets:
-            self._suspects.running = None
-        if worker.is_draining:
-            self._return([ticket for ticket in tickets if self._may_retry(ticket)])
-        elif worker.is_alone:
-            self._convict(tickets, now)
-        else:
-            self._suspect(tickets, now)
+        self._recovery.release(worker)
+        tickets = worker.give_all_back()
+        if not worker.is_draining:
+            for ticket in self._recovery.judge(tickets, now):
+                self._poison(ticket)
+        self._return([ticket for ticket in tickets if self._may_retry(ticket)])
         self._regroup()
 
     # Views
@@ -181,12 +177,12 @@ class Dispatcher:
     @property
     def inflight(self) -> int:
         """Jobs that workers hold and nobody has answered yet."""
-        return len(self._open) - len(self._queue) - len(self._suspects)
+        return len(self._open) - len(self._queue) - len(self._recovery.waiting)
 
     @property
     def queued_bytes(self) -> int:
         """Photo bytes of the waiting jobs."""
-        return self._queue.size_bytes + self._suspects.size_bytes
+        return self._queue.size_bytes + self._recovery.waiting.size_bytes
 
     def workers(self) -> list[WorkerView]:
         """The connected workers, in the order in which they came."""
@@ -194,19 +190,7 @@ class Dispatcher:
 
     def routes(self) -> list[RouteView]:
         """The routes that can be completed now, with their depth, predicted wait and rate."""
-        depth = self._suspects.counts()
-        for priority in Priority:
-            depth.update(dict(self._queue.waiting(priority)))
-        return [
-            RouteView(
-                route=route,
-                model=pool.info.model,
-                queued=depth[route],
-                predicted_wait_s=self._forecast.wait_s(route, Priority.INTERACTIVE),
-                rate_per_s=self._forecast.rate_per_s(route),
-            )
-            for route, pool in self._forecast.pools.items()
-        ]
+        return self._forecast.views()
 
     # Into the queue
 
@@ -218,10 +202,10 @@ class Dispatcher:
         if self._is_draining:
             self.counters.refused["not-ready"] += 1
             raise NotReady("the service is shutting down")
-        if job.route not in self._forecast.pools:
+        if not self._forecast.workers_of(job.route):
             self.counters.refused["not-ready"] += 1
             raise self._admission.not_ready(f"no worker serves {job.route} now")
-        verdict = self._memory.verdict(job.images, now)
+        verdict = self._recovery.memory.verdict(job.images, now)
         if verdict is Verdict.POISON:
             self.counters.refused["poison"] += 1
             raise Poison
@@ -238,7 +222,8 @@ class Dispatcher:
     def _release_all(self, now: float) -> None:
         """Give waiting jobs to workers until nobody waits or nobody has room."""
         self._release_suspect(now)
-        ready = [worker for worker in self._workers if worker is not self._reserved and worker.has_room]
+        reserved = self._recovery.reserved
+        ready = [worker for worker in self._workers if worker is not reserved and worker.has_room]
         while ready and len(self._queue):
             worker = min(ready, key=lambda worker: worker.load)
             ticket = self._queue.pop(worker.routes)
@@ -250,36 +235,19 @@ class Dispatcher:
                     ready.remove(worker)
 
     def _release_suspect(self, now: float) -> None:
-        """Run the next suspect on an idle worker; without one, keep the least loaded worker free for it."""
-        self._reserved = None
-        while self._suspects and self._suspects.running is None:
-            found = self._next_suspect()
-            if found is None:
-                return
+        """Run the next suspect that is still wanted, if a worker is idle."""
+        while found := self._recovery.next(self._forecast.workers_of):
             ticket, worker = found
-            if worker.held or not worker.has_room:
-                self._reserved = worker
-                return
-            self._suspects.remove(ticket)
             if self._still_wanted(ticket, now):
-                self._suspects.running = ticket
-                worker.is_alone = True
+                self._recovery.begin(ticket, worker)
                 self._release(worker, ticket, now)
-
-    def _next_suspect(self) -> tuple[Ticket, Worker] | None:
-        """The oldest suspect that a worker can take, with the least loaded such worker."""
-        for ticket in self._suspects:
-            pool = self._forecast.pools.get(ticket.job.route)
-            if pool is not None:
-                return ticket, min(pool.workers, key=lambda worker: (worker.is_stopped, worker.load))
-        return None
 
     def _still_wanted(self, ticket: Ticket, now: float) -> bool:
         """Answer a job that came out of the queue and must not run any more."""
         if ticket.job.deadline <= now:
             self._expire(ticket)
             return False
-        if self._memory.verdict(ticket.images, now) is Verdict.POISON:
+        if self._recovery.memory.verdict(ticket.images, now) is Verdict.POISON:
             self._poison(ticket)
             return False
         return True
@@ -304,29 +272,11 @@ class Dispatcher:
 
     # After a loss
 
-    def _convict(self, tickets: list[Ticket], now: float) -> None:
-        """Treat the suspect that crashed a worker again, alone."""
-        for ticket in tickets:
-            self._memory.record(ticket.images, Verdict.POISON, now)
-            if ticket.settle is not None:
-                self._poison(ticket)
-
-    def _suspect(self, tickets: list[Ticket], now: float) -> None:
-        """Treat what a crashed worker held; jobs that nobody waits for are only remembered."""
-        retried = []
-        for ticket in tickets:
-            if ticket.settle is None:
-                self._memory.record(ticket.images, Verdict.SUSPECT, now)
-            elif self._may_retry(ticket):
-                ticket.suspect = True
-                retried.append(ticket)
-        self._return(retried)
-
     def _return(self, tickets: list[Ticket]) -> None:
         """Put jobs back at the head."""
         self._queue.put_back(ticket for ticket in tickets if not ticket.suspect)
         for ticket in newest_first(ticket for ticket in tickets if ticket.suspect):
-            self._suspects.put_back(ticket)
+            self._recovery.waiting.put_back(ticket)
 
     def _may_retry(self, ticket: Ticket) -> bool:
         """Whether a job that lost its worker gets another attempt; otherwise it is answered."""
@@ -337,14 +287,6 @@ class Dispatcher:
             return False
         self.counters.retried += 1
         return True
-
-    def _end_suspicion(self, worker: Worker, ticket: Ticket) -> None:
-        """A suspect was answered, so it is none."""
-        if ticket.suspect:
-            ticket.suspect = False
-            worker.is_alone = False
-            self._suspects.running = None
-            self._memory.clear(ticket.images)
 
     def _regroup(self) -> None:
         self._forecast.regroup(worker for worker in self._workers if not worker.is_draining)
@@ -357,17 +299,20 @@ class Dispatcher:
         self._withdraw(ticket, DeadlineExceeded())
 
     def _poison(self, ticket: Ticket) -> None:
-        self.counters.poisoned += 1
-        self._settle(ticket, Poison())
+        if ticket.settle is not None:
+            self.counters.poisoned += 1
+            self._settle(ticket, Poison())
 
     def _withdraw(self, ticket: Ticket, answer: FieldmarkError | None = None) -> None:
         """End a job early: out of the queue, or with word to the worker that holds it."""
         self._settle(ticket, answer)
-        if self._queue.remove(ticket) or self._suspects.remove(ticket):
+        if self._queue.remove(ticket) or self._recovery.waiting.remove(ticket):
             return
         for worker in self._workers:
             if ticket.number in worker.held:
                 worker.link.cancel(ticket.number)
+                if isinstance(answer, DeadlineExceeded):
+                    self._recovery.release(worker)
 
     def _settle(self, ticket: Ticket, answer: Outcome | FieldmarkError | None) -> None:
         """Give the one answer; None where the caller has left."""

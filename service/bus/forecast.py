@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from service.bus.base import RouteView
 from service.bus.links import Worker
 from service.bus.messages import Priority
 from service.bus.queue import WaitingQueue
-from service.bus.recovery import SuspectLine
+from service.bus.recovery import Recovery
 from service.catalog import RouteInfo
 
 MEMORY = 32  # completions that the running mean of a route's cost looks back over
@@ -56,17 +57,33 @@ class Load(NamedTuple):
 class Forecast:
     """Costs, pools and the predictions made from them."""
 
-    def __init__(self, queue: WaitingQueue, suspects: SuspectLine, bulk_share: float) -> None:
+    def __init__(self, queue: WaitingQueue, recovery: Recovery, bulk_share: float) -> None:
         self._queue = queue
-        self._suspects = suspects
+        self._recovery = recovery
         self._bulk_share = bulk_share
         self._costs: dict[str, Cost] = {}
         self._pools: dict[str, Pool] = {}
 
-    @property
-    def pools(self) -> dict[str, Pool]:
-        """Each route that can be completed now."""
-        return self._pools
+    def workers_of(self, route: str) -> Sequence[Worker]:
+        """The workers that take this route's requests now."""
+        pool = self._pools.get(route)
+        return pool.workers if pool else ()
+
+    def views(self) -> list[RouteView]:
+        """The routes that can be completed now, with their depth, predicted wait and rate."""
+        depth = self._recovery.counts()
+        for priority in Priority:
+            depth.update(dict(self._queue.waiting(priority)))
+        return [
+            RouteView(
+                route=route,
+                model=pool.info.model,
+                queued=depth[route],
+                predicted_wait_s=self.wait_s(route, Priority.INTERACTIVE),
+                rate_per_s=self.rate_per_s(route),
+            )
+            for route, pool in self._pools.items()
+        ]
 
     def regroup(self, workers: Iterable[Worker]) -> None:
         """Learn which workers take requests now; called whenever one comes, drains or goes.
@@ -105,8 +122,8 @@ class Forecast:
         return Load(
             wait_s=self.wait_s(route, priority),
             service_s=self.service_s(route),
-            queued=len(self._queue) + len(self._suspects),
-            queued_bytes=self._queue.size_bytes + self._suspects.size_bytes,
+            queued=len(self._queue) + len(self._recovery.waiting),
+            queued_bytes=self._queue.size_bytes + self._recovery.waiting.size_bytes,
         )
 
     def wait_s(self, route: str, priority: Priority) -> float:
@@ -116,7 +133,11 @@ class Forecast:
         bulk share while bulk waits; bulk waits for everything ahead of it, or for its own share of the time.
         """
         pool = self._pools[route]
-        if not self._queue and not self._suspects and sum(len(worker.held) for worker in pool.workers) < pool.lanes:
+        if (
+            not self._queue
+            and not self._recovery.waiting
+            and sum(len(worker.held) for worker in pool.workers) < pool.lanes
+        ):
             return 0.0
         held = sum(self.cost_s(other.ticket.job.route) for worker in pool.workers for other in worker.held.values())
         running = held + self._suspected_s(pool) - (pool.lanes - 1) * self.cost_s(route)
@@ -138,11 +159,11 @@ class Forecast:
 
     def _suspected_s(self, pool: Pool) -> float:
         """Work of waiting suspects: each has a whole worker to itself."""
-        if not self._suspects:
+        if not self._recovery.waiting:
             return 0.0
         return sum(
             count * self.service_s(route) * self._overlap(route, pool)
-            for route, count in self._suspects.counts().items()
+            for route, count in self._recovery.counts().items()
             if route in self._pools
         )
 

@@ -94,6 +94,12 @@ class Worker:
         self._weight = self._weight - held.weight if self.held else 0.0
         return held.ticket, held.weight * (self._progress - held.progress)
 
+    def give_all_back(self) -> list[Ticket]:
+        """Book the loss of the worker: what it held."""
+        tickets = [held.ticket for held in self.held.values()]
+        self.held.clear()
+        return tickets
+
     def view(self) -> WorkerView:
         """What the gateway may know of it."""
         return WorkerView(self.hello, self.heartbeat, len(self.held), self.is_draining)

@@ -373,20 +373,67 @@ def test_a_suspect_whose_caller_left_is_tried_alone_when_it_comes_again():
     assert link.numbers == [other.ticket.number]
 
 
-def test_a_suspect_that_expired_while_it_ran_alone_still_keeps_others_away():
+def test_a_suspect_that_was_answered_when_it_came_again_is_forgotten():
     desk = Desk()
     worker, _ = desk.join(credit=2)
-    desk.submit(photo=b"wedge", timeout_s=1.0)
+    desk.bus.leave(desk.submit(photo=b"odd").ticket)
     desk.bus.lost(worker)
     worker, link = desk.join(credit=2)
+    again = desk.submit(photo=b"odd")
+    desk.finish(worker, again.ticket.number)
+    desk.submit(photo=b"odd")
+    desk.submit()
+    assert len(worker.held) == 2
+    assert desk.bus.counters.releases == {("birds@1.0.0", "credit"): 3, ("birds@1.0.0", "alone"): 1}
+    assert len(link.delivered) == 3
+
+
+def test_a_suspect_that_wedges_its_worker_alone_is_poison_and_blocks_others_only_until_its_deadline():
+    desk = Desk()
+    worker, _ = desk.join(lanes=2, credit=3)
+    wedge = desk.submit(photo=b"wedge", timeout_s=1.0)
+    desk.bus.lost(worker)
+    worker, link = desk.join(lanes=2, credit=3)
+    other = desk.submit(photo=b"other")
+    assert link.numbers == [1]
     desk.at(1.0)
+    assert isinstance(wedge.answer, DeadlineExceeded)
+    assert link.numbers == [1, other.ticket.number]
+    desk.bus.lost(worker)
+    _, link = desk.join(credit=2)
+    assert link.numbers == [other.ticket.number]
+    with pytest.raises(Poison):
+        desk.submit(photo=b"wedge")
+
+
+def test_a_suspect_whose_caller_left_while_it_ran_alone_still_keeps_others_away():
+    desk = Desk()
+    worker, _ = desk.join(credit=2)
+    caller = desk.submit(photo=b"evil")
+    desk.bus.lost(worker)
+    worker, link = desk.join(credit=2)
+    desk.bus.leave(caller.ticket)
     other = desk.submit(photo=b"other")
     assert link.numbers == [1]
     desk.bus.lost(worker)
     _, link = desk.join(credit=2)
     assert link.numbers == [other.ticket.number]
     with pytest.raises(Poison):
-        desk.submit(photo=b"wedge")
+        desk.submit(photo=b"evil")
+
+
+def test_a_suspect_that_answers_after_its_deadline_is_none():
+    desk = Desk()
+    worker, _ = desk.join(credit=2)
+    desk.submit(photo=b"slow", timeout_s=1.0)
+    desk.bus.lost(worker)
+    worker, link = desk.join(credit=2)
+    desk.at(1.0)
+    desk.finish(worker, 1)
+    again = desk.submit(photo=b"slow")
+    desk.bus.lost(worker)
+    _, link = desk.join(credit=2)
+    assert link.numbers == [again.ticket.number], "it is a suspect anew, not poison"
 
 
 def test_a_suspect_on_a_draining_worker_stays_a_suspect():

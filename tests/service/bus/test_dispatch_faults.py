@@ -106,7 +106,7 @@ class Faults(RuleBasedStateMachine):
     @invariant()
     def each_open_job_is_in_one_place(self):
         bus = self.desk.bus
-        waiting = len(bus._queue) + len(bus._suspects)
+        waiting = len(bus._queue) + len(bus._recovery.waiting)
         held = [
             number
             for worker, _ in self.connected.values()
@@ -123,15 +123,15 @@ class Faults(RuleBasedStateMachine):
 
     @invariant()
     def a_suspect_is_alone(self):
-        running = self.desk.bus._suspects.running
-        alone = [worker for worker, _ in self.connected.values() if worker.is_alone]
-        assert [list(worker.held) for worker in alone] == ([[running.number]] if running else [])
+        running = self.desk.bus._recovery._running
+        alone = [(list(worker.held), worker) for worker, _ in self.connected.values() if worker.is_alone]
+        assert alone == ([([running[0].number], running[1])] if running else [])
 
     @invariant()
     def nobody_with_room_is_idle_while_its_jobs_wait(self):
         bus = self.desk.bus
         for worker, _ in self.connected.values():
-            if worker.has_room and worker is not bus._reserved:
+            if worker.has_room and worker is not bus._recovery.reserved:
                 assert not any(dict(bus._queue.waiting(one)).keys() & worker.routes.keys() for one in Priority)
 
     @invariant()
@@ -139,7 +139,9 @@ class Faults(RuleBasedStateMachine):
         for caller in self.accepted:
             if isinstance(caller.answer, Poison):
                 ticket = caller.ticket
-                assert ticket.attempts >= 1 or self.desk.bus._memory.verdict(ticket.images, 0) is Verdict.POISON
+                assert (
+                    ticket.attempts >= 1 or self.desk.bus._recovery.memory.verdict(ticket.images, 0) is Verdict.POISON
+                )
 
     def teardown(self):
         """Whatever happened: one good worker answers all that is left, or its deadline does."""
@@ -157,5 +159,5 @@ class Faults(RuleBasedStateMachine):
         assert sum(isinstance(caller.answer, Outcome) for caller in self.accepted) <= sum(counters.releases.values())
 
 
-Faults.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+Faults.TestCase.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
 TestFaults = Faults.TestCase

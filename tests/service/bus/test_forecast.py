@@ -59,6 +59,16 @@ def test_a_worker_of_other_routes_is_in_nobodys_way():
     assert wait_s(desk, CARS) == pytest.approx(0.090)
 
 
+def test_waiting_suspects_have_a_worker_to_themselves():
+    desk = Desk()
+    worker, _ = desk.join(lanes=2, credit=4, expected_ms=10.0)
+    for _ in range(4):
+        desk.submit()
+    desk.bus.lost(worker)
+    desk.join(lanes=2, credit=4, expected_ms=10.0)
+    assert wait_s(desk) == pytest.approx((0.005 + 3 * 0.010) - 0.005)
+
+
 def test_bulk_waits_for_all_and_interactive_only_for_the_bulk_share():
     desk = Desk(bulk_share=0.1)
     desk.join(expected_ms=10.0)

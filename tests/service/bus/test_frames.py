@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.answers import Parameters
@@ -18,6 +18,7 @@ from service.bus.frames import LIMITS, MAGIC, PREFIX, RECEIVE_BYTES, VERSION, De
 from service.bus.messages import Cancel, Credit, Drain, Heartbeat, Hello, Kind, Message, Request, Result
 from service.catalog import RouteInfo
 
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault
 INTEGERS = st.integers(0, 2**63 - 1)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 TEXTS = st.text(max_size=40)
@@ -90,17 +91,20 @@ def same(found: Sequence[Frame], sent: Sequence[tuple[Message, list[bytes]]]) ->
     return [(frame.message, bytes(frame.body)) for frame in found] == [(one, b"".join(body)) for one, body in sent]
 
 
+@PATIENT
 @given(st.lists(SENT, max_size=6), st.lists(st.integers(1, 200), min_size=1))
 def test_frames_survive_the_round_trip_in_any_chunking(sent, sizes):
     stream = b"".join(b"".join(encode(*one)) for one in sent)
     assert same(decode(stream, itertools.cycle(sizes)), sent)
 
 
+@PATIENT
 @given(st.lists(SENT, max_size=6))
 def test_a_blocking_reader_reads_the_same_frames(sent):
     assert same(read(b"".join(b"".join(encode(*one)) for one in sent)), sent)
 
 
+@PATIENT
 @given(st.binary(max_size=400))
 def test_any_bytes_give_frames_or_a_frame_error(junk):
     for reads in (lambda: decode(junk, itertools.repeat(7)), lambda: read(junk)):
@@ -108,6 +112,7 @@ def test_any_bytes_give_frames_or_a_frame_error(junk):
             reads()
 
 
+@PATIENT
 @given(st.sampled_from(Kind), st.binary(max_size=200), st.binary(max_size=20))
 def test_a_good_prefix_before_any_bytes_gives_frames_or_a_frame_error(kind, header, body):
     stream = PREFIX.pack(MAGIC, VERSION, kind, len(header), len(body)) + header + body
@@ -117,6 +122,7 @@ def test_a_good_prefix_before_any_bytes_gives_frames_or_a_frame_error(kind, head
             assert bytes(frame.body) == body
 
 
+@PATIENT
 @given(SENT, st.integers(0, 10_000), st.integers(1, 255))
 def test_a_flipped_bit_gives_frames_or_a_frame_error(sent, place, flip):
     stream = bytearray(b"".join(encode(*sent)))
@@ -141,6 +147,14 @@ def test_a_frame_over_its_limit_cannot_be_made():
         encode(Result(1, detail="x" * 70_000))
     with pytest.raises(FrameError, match="CANCEL: body of 1 bytes, the limit is 0"):
         encode(Cancel(1), (b"x",))
+
+
+@pytest.mark.parametrize("chunk_bytes", [1000, 4093, RECEIVE_BYTES])
+def test_frames_that_cross_the_end_of_the_room_stay_whole(chunk_bytes):
+    sent = [(Result(number), [b"%d" % number * 300]) for number in range(1000)]
+    stream = b"".join(b"".join(encode(*one)) for one in sent)
+    assert len(stream) > 5 * RECEIVE_BYTES
+    assert same(decode(stream, itertools.repeat(chunk_bytes)), sent)
 
 
 def test_the_parts_of_a_body_are_not_copied():

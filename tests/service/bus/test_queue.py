@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.answers import Parameters
@@ -13,6 +13,7 @@ from service.bus.base import Job
 from service.bus.messages import Priority
 from service.bus.queue import Ticket, WaitingQueue
 
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault
 INTERACTIVE, BULK = Priority.INTERACTIVE, Priority.BULK
 EVERY = frozenset("abc")
 
@@ -82,6 +83,7 @@ ACTIONS = st.lists(
 )
 
 
+@PATIENT
 @given(ACTIONS)
 def test_the_queue_never_loses_or_doubles_a_job(actions):
     queue, model, taken = WaitingQueue(0.1), deque(), []
