@@ -35,7 +35,7 @@ def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics) -> FastAPI
     router = Router(bus.workers)
     metrics.registry.register(BusCollector(bus, router.models))
     schema = AskSchema(settings.timeout_ms, settings.timeout_limit_ms)
-    limits = UploadLimits(settings.body_limit_bytes, settings.field_limit_bytes, settings.body_timeout_s)
+    limits = UploadLimits(settings.body_limit_bytes, settings.field_limit_bytes)
 
     app = FastAPI(
         openapi_url=None,
@@ -50,7 +50,7 @@ def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics) -> FastAPI
     app.include_router(health.health_routes(bus, router, metrics))
     app.include_router(docs.docs_routes(cache(lambda: describe(app.routes, schema, models.SCHEMAS + health.SCHEMAS))))
     app.add_exception_handler(HTTPException, _refuse)
-    app.add_middleware(Edge, metrics=metrics)
+    app.add_middleware(Edge, metrics=metrics, shortcuts={("POST", classify.PATH): endpoint})
     return app
 
 

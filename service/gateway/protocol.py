@@ -1,8 +1,8 @@
 """The connection: uvicorn's httptools protocol under limits of its own, so that no client holds what is not its.
 
-Bounds what uvicorn leaves open: the head in bytes and time, the bytes of a whole message on the wire, the number of
-connections, and how much of a body is read after its request was answered. Tells a request's `Wire` when its client
-leaves. The time and size of a body are bounded in `uploads.py`, which the application knows how to answer for.
+Bounds what uvicorn leaves open: the head in bytes and time, the body in time, the bytes of a whole message on the wire,
+the number of connections, and how much of a body is read after its request was answered. Tells a `Wire` when its client
+leaves. The size of a body is bounded in `uploads.py`, where it is known what it is for.
 
 A client that closes its sending side counts as gone, as with most proxies: an answer that nobody may read is not worth
 an inference. HTTP/1.1: RFC 9112.
@@ -46,6 +46,7 @@ class ConnectionLimits:
     head_bytes: int
     body_bytes: int
     head_timeout_s: float
+    body_timeout_s: float
     connections: int
 
 
@@ -115,6 +116,8 @@ class GatewayProtocol(HttpToolsProtocol):
             self._refuse(self._head_too_large(self._message_bytes))
         elif self._is_in_body() and self._message_bytes > _CHUNK_OVERHEAD * self._limits.body_bytes + _READ_BYTES:
             self._refuse(TooLarge(f"The body and its framing have more than {self._message_bytes} bytes."))
+        elif self._timer is None and self._is_in_body():
+            self._start_timer(self._limits.body_timeout_s, self._give_up_body)
         elif self._timer is None and self.timeout_keep_alive_task is None and not self._unanswered:
             self._start_timer(self._limits.head_timeout_s, self._give_up_head)
 
@@ -174,11 +177,11 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End the body; a connection whose discarded body ends here is idle again."""
+        self._stop_timer()
         if not self.cycle.response_complete:
             super().on_message_complete()
             return
         self.cycle.more_body = False
-        self._stop_timer()
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def on_response_complete(self) -> None:
@@ -264,6 +267,9 @@ class GatewayProtocol(HttpToolsProtocol):
         else:
             # Nothing was asked, so there is nothing to answer.
             self.transport.close()
+
+    def _give_up_body(self) -> None:
+        self._refuse(RequestTimeout(f"The body was not complete after {self._limits.body_timeout_s:g} s."))
 
     def _head_too_large(self, size: int) -> HeadersTooLarge:
         return HeadersTooLarge(f"The head has {size} bytes or more; at most {self._limits.head_bytes} are allowed.")

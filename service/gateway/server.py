@@ -35,6 +35,7 @@ class GatewayServer(uvicorn.Server):
             head_bytes=settings.header_limit_bytes,
             body_bytes=settings.body_limit_bytes,
             head_timeout_s=settings.header_timeout_s,
+            body_timeout_s=settings.body_timeout_s,
             connections=settings.connections_limit,
         )
         protocol = functools.partial(

@@ -1,12 +1,11 @@
 """The three ways to send a photo, on every route: raw body, multipart/form-data, JSON with base64.
 
-Owns the reading of the body under its limits of bytes and time, and the check of the photo's first bytes. Forms are
-parsed in `forms.py`. The photo is handed on exactly as it came.
+Owns the reading of the body under its limit of bytes, and the check of the photo's first bytes. Forms are parsed in
+`forms.py`; how long a body may take is the connection's affair. The photo is handed on exactly as it came.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -14,7 +13,7 @@ from enum import Enum, auto
 from starlette.types import Receive
 
 from models.formats import FORMATS, sniff_format
-from service.errors import BadRequest, ClientClosed, RequestTimeout, TooLarge, UnsupportedMedia
+from service.errors import BadRequest, ClientClosed, TooLarge, UnsupportedMedia
 from service.gateway.exchange import Exchange
 from service.gateway.forms import Form, MultipartForm, read_json
 
@@ -33,7 +32,6 @@ class UploadLimits:
 
     body_bytes: int
     field_bytes: int
-    body_timeout_s: float
 
 
 def way_of(exchange: Exchange, limits: UploadLimits) -> Way:
@@ -101,30 +99,24 @@ async def _read(exchange: Exchange, receive: Receive, limits: UploadLimits, take
 
     Raises:
         TooLarge: more bytes than the limit came.
-        RequestTimeout: the body took longer than the limit.
+        FieldmarkError: what the connection refuses, as a body that comes too slowly.
         ClientClosed: the client left.
     """
     size = 0
-    try:
-        async with asyncio.timeout(limits.body_timeout_s):
-            while True:
-                message = await receive()
-                if exchange.wire.refusal is not None:
-                    raise exchange.wire.refusal
-                if message["type"] == "http.disconnect":
-                    raise ClientClosed
-                piece = message["body"]
-                size += len(piece)
-                if size > limits.body_bytes:
-                    raise _too_large(size, limits)
-                if piece:
-                    take(piece)
-                if not message["more_body"]:
-                    return
-    except TimeoutError:
-        raise RequestTimeout(
-            f"The body was not complete after {limits.body_timeout_s:g} s; {size} bytes had come."
-        ) from None
+    while True:
+        message = await receive()
+        if exchange.wire.refusal is not None:
+            raise exchange.wire.refusal
+        if message["type"] == "http.disconnect":
+            raise ClientClosed
+        piece = message["body"]
+        size += len(piece)
+        if size > limits.body_bytes:
+            raise _too_large(size, limits)
+        if piece:
+            take(piece)
+        if not message["more_body"]:
+            return
 
 
 def _too_large(size: int, limits: UploadLimits) -> TooLarge:

@@ -68,7 +68,7 @@ def test_every_name_is_there_with_its_labels(bus: FakeBus) -> None:
     metrics = Metrics()
     metrics.registry.register(BusCollector(bus, Router(bus.workers).models))
     metrics.count_request("classify", "birds@1.0.0", 200, 0.01)
-    metrics.count_answer(answered())
+    metrics.count_answer(answered(), is_explained=False)
     seen = {name: {label for label, _ in labels} for name, labels in samples(metrics)}
     for name, labels in NAMES.items():
         assert seen[name] == labels, name

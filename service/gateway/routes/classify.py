@@ -49,9 +49,7 @@ class Classify:
         )
         outcome = await await_outcome(self.bus, job, exchange)
         exchange.model = outcome.result.model
-        self.metrics.count_answer(outcome)
-        if ask.parameters.explain:
-            self.metrics.count_explained()
+        self.metrics.count_answer(outcome, is_explained=ask.parameters.explain)
         body = splice(outcome, exchange.request_id, (time.monotonic() - exchange.started) * 1000)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
