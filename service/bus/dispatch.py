@@ -221,11 +221,13 @@ class Dispatcher:
 
     def _release_all(self, now: float) -> None:
         """Give waiting jobs to workers until nobody waits or nobody has room."""
+        if not self._queue and not self._recovery.waiting:
+            return
         self._release_suspect(now)
         reserved = self._recovery.reserved
         ready = [worker for worker in self._workers if worker is not reserved and worker.has_room]
-        while ready and len(self._queue):
-            worker = min(ready, key=lambda worker: worker.load)
+        while ready and self._queue:
+            worker = ready[0] if len(ready) == 1 else min(ready, key=lambda worker: worker.load)
             ticket = self._queue.pop(worker.routes)
             if ticket is None:
                 ready.remove(worker)

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from service.bus.base import WorkerView
 from service.bus.messages import Heartbeat, Hello, Request
@@ -35,8 +34,7 @@ class Link(Protocol):
         """Tell that no more requests come."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """A request at a worker, with the worker's progress (per unit of expected cost) when it came."""
 
     ticket: Ticket
