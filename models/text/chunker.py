@@ -86,7 +86,7 @@ def end_of_modifiers(tags: Sequence[Tag], start: int) -> int:
         after = end
         while after < len(tags) and after < end + 2 and tags[after] in _SEPARATORS:
             after += 1
-        if end == start or after == end or after == len(tags) or tags[after] not in _MODIFIERS:
+        if end in {start, after} or after == len(tags) or tags[after] not in _MODIFIERS:
             break
         end = after
     return end

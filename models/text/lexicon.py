@@ -81,7 +81,9 @@ COLOURS = _words(
     "cinnamon rust rusty khaki ivory peach salmon copper bronze mustard lemon burgundy magenta taupe amber azure cobalt "
     "ebony creme orang"
 )
-NUMBERS = _words("two three four five six seven eight nine ten several many few multiple various numerous single double")
+NUMBERS = _words(
+    "two three four five six seven eight nine ten several many few multiple various numerous single double"
+)
 ADJECTIVES = (
     COLOURS
     | NUMBERS
@@ -138,7 +140,9 @@ _ENDINGS: tuple[tuple[str, int, Tag], ...] = (
     ("ity", 6, Tag.NOUN),
     ("y", 5, Tag.ADJECTIVE),
 )
-_ADVERB_EXCEPTIONS = _words("curly woolly wooly ugly bristly friendly lovely wobbly oily bubbly scaly frilly elderly likely")
+_ADVERB_EXCEPTIONS = _words(
+    "curly woolly wooly ugly bristly friendly lovely wobbly oily bubbly scaly frilly elderly likely"
+)
 _COMPARATIVE = re.compile(r"(?P<stem>.+?)(?:i?er|i?est)$")
 _NUMBER = re.compile(r"\d+")
 

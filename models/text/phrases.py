@@ -17,8 +17,8 @@ from models.text.chunker import Chunk, Parse, end_of_modifiers, parse
 from models.text.lexicon import COPULAS, RELATIVE_PRONOUNS, Tag, is_colour
 
 _SEPARATORS = frozenset({Tag.COMMA, Tag.CONJUNCTION})
-_ON = frozenset("on along around over across in near at".split())
-_NOT = frozenset("without lacks lacking lack".split())
+_ON = frozenset({"on", "along", "around", "over", "across", "in", "near", "at"})
+_NOT = frozenset({"without", "lacks", "lacking", "lack"})
 _SIGNS = {"&": "and", "/": "and", ",": ""}
 
 

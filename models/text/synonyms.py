@@ -28,10 +28,9 @@ _GROUPS = {
     "rufous": "rust, rusty, chestnut, cinnamon, copper",
     "olive": "olive green",
     "iridescent": "metallic, glossy",
-    "colored": "coloured, multicolored, colorful, colourful",
-    "multi": "many",
+    "colored": "coloured",
     # sizes and shapes
-    "small": "little, smaller, smallish",
+    "small": "little, smaller, smallish, small sized",
     "tiny": "very small, miniature, petite",
     "medium": "mid, average, medium sized, mid sized, average sized, medium size",
     "large": "big, larger, bigger, large sized",
@@ -42,7 +41,7 @@ _GROUPS = {
     "pointed": "pointy, sharp, dagger like, dagger shaped, pointing, tapered",
     "curved": "curvy, curving, bent, downcurved, downturned",
     "hooked": "hook shaped",
-    "conical": "cone shaped, cone like, cone, triangular",
+    "conical": "cone shaped, cone like, cone",
     "flat": "flattened, spatulate",
     "rounded": "round, roundish",
     # patterns
@@ -50,8 +49,7 @@ _GROUPS = {
     "spotted": "speckled, mottled, dotted, flecked, freckled, spotty",
     "solid": "plain, uniform",
     "crested": "tufted",
-    "capped": "cap",
-    "masked": "mask",
+    "multicolored": "multi colored, multi coloured, multicoloured, multi toned, colorful, colourful",
     # parts
     "bill": "beak, bills, beaks",
     "wing": "wings, coverts, covert, secondaries, secondary, primaries, wingspan, wing feather, wing feathers",

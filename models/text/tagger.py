@@ -18,7 +18,7 @@ from models.text.lexicon import (
 
 # A noun before one of these is a modifier: cream colored, rust tinged.
 _PARTICIPLES_OF_NOUNS = frozenset(
-    "colored coloured sized shaped tipped toned tinged tinted feathered like looking".split()
+    {"colored", "coloured", "sized", "shaped", "tipped", "toned", "tinged", "tinted", "feathered", "like", "looking"}
 )
 _PLACES = frozenset({"over", "under", "above", "below"})
 _BEFORE_A_MODIFIER = frozenset({Tag.DETERMINER, Tag.NEGATION, Tag.ADVERB})
