@@ -67,9 +67,9 @@ class GatewayProtocol(HttpToolsProtocol):
         self._limits = limits
         self._refused = refused
         self._timer: asyncio.TimerHandle | None = None
-        self._newest: RequestResponseCycle | None = None
         self._unanswered: list[tuple[RequestResponseCycle, Wire]] = []
         self._is_in_head = False
+        self._is_in_body = False
         self._is_over = False  # nothing that still comes is parsed
         self._is_draining = False
         self._message_bytes = 0
@@ -106,19 +106,16 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._is_over:
             self._discard(len(data))
             return
-        belongs = self._is_in_head or self._is_idle() or self._is_in_body()
+        belongs = self._is_in_head or self._is_in_body or not self._unanswered
         super().data_received(data)
-        if not self._takes_more():
-            return
         if belongs:
             self._message_bytes += len(data)
-        if self._is_in_head and self._message_bytes > self._limits.head_bytes:
-            self._refuse(self._head_too_large(self._message_bytes))
-        elif self._is_in_body() and self._message_bytes > _CHUNK_OVERHEAD * self._limits.body_bytes + _READ_BYTES:
-            self._refuse(TooLarge(f"The body and its framing have more than {self._message_bytes} bytes."))
-        elif self._timer is None and self._is_in_body():
-            self._start_timer(self._limits.body_timeout_s, self._give_up_body)
+        if self._is_in_head:
+            self._bound_head()
+        elif self._is_in_body:
+            self._bound_body()
         elif self._timer is None and self.timeout_keep_alive_task is None and not self._unanswered:
+            # Line ends between requests: the connection is idle still.
             self._start_timer(self._limits.head_timeout_s, self._give_up_head)
 
     def shutdown(self) -> None:
@@ -153,8 +150,8 @@ class GatewayProtocol(HttpToolsProtocol):
         if size > self._limits.head_bytes:
             wire.refusal = self._head_too_large(size)
         super().on_headers_complete()
+        self._is_in_body = True
         self.cycle.transport = cast("asyncio.Transport", self._writer)
-        self._newest = self.cycle
         self._unanswered.append((self.cycle, wire))
         if self._is_draining:
             self.cycle.keep_alive = False
@@ -177,6 +174,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End the body; a connection whose discarded body ends here is idle again."""
+        self._is_in_body = False
         self._stop_timer()
         if not self.cycle.response_complete:
             super().on_message_complete()
@@ -224,20 +222,25 @@ class GatewayProtocol(HttpToolsProtocol):
 
     # States and their ends.
 
-    def _is_idle(self) -> bool:
-        return not self._unanswered and not self._is_in_head and not self._is_discarding()
-
-    def _is_in_body(self) -> bool:
-        return self._newest is not None and self._newest.more_body
-
     def _is_discarding(self) -> bool:
-        return self._newest is not None and self._newest.more_body and self._newest.response_complete
+        return self._is_in_body and self.cycle.response_complete
 
-    def _takes_more(self) -> bool:
-        return not self._is_over and not self.transport.is_closing()
+    def _bound_head(self) -> None:
+        if self._message_bytes > self._limits.head_bytes:
+            self._refuse(self._head_too_large(self._message_bytes))
+        elif self._timer is None and not self._unanswered:
+            self._start_timer(self._limits.head_timeout_s, self._give_up_head)
+
+    def _bound_body(self) -> None:
+        if self._message_bytes > _CHUNK_OVERHEAD * self._limits.body_bytes + _READ_BYTES:
+            self._refuse(TooLarge(f"The body and its framing have more than {self._message_bytes} bytes."))
+        elif self._timer is None:
+            self._start_timer(self._limits.body_timeout_s, self._give_up_body)
 
     def _refuse(self, error: FieldmarkError) -> None:
         """End the conversation for a fault of the client, after the answers that it is still owed."""
+        if self._is_over:
+            return
         self._is_over = True
         self._stop_timer()
         self._unset_keepalive_if_required()
@@ -253,7 +256,7 @@ class GatewayProtocol(HttpToolsProtocol):
             cycle.keep_alive = False
             if cycle.more_body:
                 wire.refusal = error
-                cycle.more_body = False
+                self._is_in_body = cycle.more_body = False
                 cycle.message_event.set()
 
     def _discard(self, size: int) -> None:

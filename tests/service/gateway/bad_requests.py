@@ -143,6 +143,9 @@ CASES = [
     # HTTP itself.
     BadRequestCase("no HTTP", b"hello\r\n\r\n", "bad-request"),
     BadRequestCase("HTTP/2 without asking", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "bad-request"),
+    BadRequestCase("a wish for a tunnel", b"CONNECT other:443 HTTP/1.1\r\nhost: other\r\n\r\n", "bad-request"),
+    BadRequestCase("a port that is none", b"GET http://a:b/ HTTP/1.1\r\n\r\n", "bad-request", method="GET"),
+    BadRequestCase("an address without a path", b"GET http://test HTTP/1.1\r\n\r\n", "bad-request", method="GET"),
     BadRequestCase("TLS", bytes.fromhex("16030100c8010000c40303"), "bad-request"),
     BadRequestCase("a header without a colon", b"GET / HTTP/1.1\r\nhost\r\n\r\n", "bad-request", method="GET"),
     BadRequestCase("a length that is none", request(content_length="many"), "bad-request"),
