@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import signal
+import threading
 
 import pytest
 
+from service.gateway import protocol
+from service.gateway.protocol import GatewayProtocol
 from tests.service.gateway.fake_bus import WAIT_S, FakeBus
 from tests.service.gateway.serving import RunningGateway, read_all, read_answer, request
 
 
-def test_what_was_accepted_is_answered_and_nothing_more_is_taken() -> None:
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set when the server has told a connection to drain; idle ones are kept for as long as the test needs them."""
+    event = threading.Event()
+    shut_down = GatewayProtocol.shutdown
+
+    def shut_down_and_tell(connection: GatewayProtocol) -> None:
+        shut_down(connection)
+        event.set()
+
+    monkeypatch.setattr(GatewayProtocol, "shutdown", shut_down_and_tell)
+    monkeypatch.setattr(protocol, "DRAIN_IDLE_S", WAIT_S)
+    return event
+
+
+def test_what_was_accepted_is_answered_and_nothing_more_is_taken(begun: threading.Event) -> None:
     bus = FakeBus(rule=lambda job: None)
     with RunningGateway(bus) as gateway, gateway.connect() as waiting, gateway.connect() as uploading:
         waiting.sendall(request())
@@ -19,8 +37,9 @@ def test_what_was_accepted_is_answered_and_nothing_more_is_taken() -> None:
         with gateway.client() as client:
             client.get("/healthz")
         gateway.server.handle_exit(signal.SIGTERM, None)
-        while not refuses(gateway):
-            pass
+        assert begun.wait(WAIT_S)
+        with pytest.raises(ConnectionError):
+            gateway.connect()
         uploading.sendall(request()[-10:])
         bus.arrived.get(timeout=WAIT_S)
         gateway.in_loop(bus.finish)
@@ -31,13 +50,12 @@ def test_what_was_accepted_is_answered_and_nothing_more_is_taken() -> None:
         gateway.join()
 
 
-def test_an_idle_connection_may_still_ask_once() -> None:
+def test_an_idle_connection_may_still_ask_once(begun: threading.Event) -> None:
     with RunningGateway(FakeBus()) as gateway, gateway.connect() as connection:
         connection.sendall(request())
         assert read_answer(connection).status == 200
         gateway.server.handle_exit(signal.SIGTERM, None)
-        while not refuses(gateway):
-            pass
+        assert begun.wait(WAIT_S)
         connection.sendall(request())
         answer = read_answer(connection)
         assert (answer.status, answer.headers["connection"]) == (200, "close")
@@ -80,12 +98,3 @@ def test_only_the_same_signal_twice_ends_it_at_once(signals: list[signal.Signals
     assert gateway.server.should_exit
     assert gateway.server.force_exit is is_forced
     gateway.close()
-
-
-def refuses(gateway: RunningGateway) -> bool:
-    """Tell whether the gateway takes no more connections."""
-    try:
-        gateway.connect().close()
-    except ConnectionError:
-        return True
-    return False
