@@ -258,3 +258,26 @@ def test_an_early_refusal_arrives_on_a_connection_that_closes(gateway: RunningGa
         connection.sendall(raw)
         assert read_answer(connection).problem["type"] == "invalid-parameter"
         assert connection.recv(1) == b"", "an end, not a reset"
+
+
+def test_a_later_head_that_does_not_end_is_answered_408(hasty: RunningGateway) -> None:
+    with hasty.connect() as connection:
+        connection.sendall(request())
+        assert read_answer(connection).status == 200
+        connection.sendall(b"GET /healthz HT")
+        assert read_answer(connection).problem["type"] == "request-timeout"
+
+
+def test_a_body_that_breaks_its_framing_after_its_refusal_ends_the_connection(gateway: RunningGateway) -> None:
+    with gateway.connect() as connection:
+        connection.sendall(request("/v1/classify?top_k=0", b"5\r\nabcde\r\n", transfer_encoding="chunked"))
+        assert read_answer(connection).status == 422
+        connection.sendall(b"not a chunk\r\n")
+        assert read_all(connection) == b"", "one request, one answer"
+
+
+def test_a_long_head_that_is_no_http_is_refused_once() -> None:
+    with RunningGateway(FakeBus(), header_limit_bytes=1024) as gateway, gateway.connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nx: ")
+        connection.sendall(b"a" * 2000 + b"\r\nno colon\r\n\r\n")
+        assert read_all(connection).count(b"HTTP/1.1 4") == 1

@@ -95,3 +95,8 @@ def test_a_catalog_is_read_once_per_hello(monkeypatch: pytest.MonkeyPatch) -> No
     for _ in range(3):
         chosen(router)
     assert len(reads) == 1
+
+
+def test_a_version_that_is_none_comes_last() -> None:
+    offer = router_of(make_hello("birds", versions=("nightly", "1.0.0"))).offer
+    assert [model.version for model in offer.named("birds")] == ["1.0.0", "nightly"]
