@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from models.text.lexicon import COPULAS, Tag, is_colour
+from models.text.lexicon import COPULAS, PLACE_PREPOSITIONS, Tag, is_colour
 from models.text.tagger import tag
 from models.text.tokens import tokenise
 
@@ -69,7 +69,7 @@ def _chunks(tokens: Sequence[str], tags: Sequence[Tag]) -> Iterator[Chunk]:
             begin = _after_predicate(tokens, tags, start, head) if start == position else start
             yield Chunk(position if tags[position] is Tag.NEGATION else begin, head, end)
             last_end = end
-        elif head > start and (start > position or _wants_a_noun(tokens, tags, position, last_end)):
+        elif head > start and (start > position or _is_nominal(tokens, tags, range(start, head), last_end)):
             for colour in _colours(tokens, tags, start, head):
                 yield colour
                 last_end = colour.end
@@ -100,17 +100,17 @@ def _after_predicate(tokens: Sequence[str], tags: Sequence[Tag], start: int, hea
     return commas[-1] + 1 if commas else start
 
 
-def _wants_a_noun(tokens: Sequence[str], tags: Sequence[Tag], position: int, last_end: int) -> bool:
-    """Whether adjectives at `position` stand where a noun must: "with black", "has black", "a red bill and black"."""
-    if position == 0:
-        return False
-    before = tags[position - 1]
+def _is_nominal(tokens: Sequence[str], tags: Sequence[Tag], run: range, last_end: int) -> bool:
+    """Whether adjectives without a determiner stand where a noun must: "with black", "has black", "a red bill and black"."""
+    before = tags[run.start - 1] if run.start else Tag.OTHER
     if before is Tag.CONJUNCTION:
-        joined = position - 1
+        joined = run.start - 1
         if joined and tags[joined - 1] is Tag.COMMA:
             joined -= 1
         return last_end == joined
-    return before is Tag.PREPOSITION or (before is Tag.VERB and tokens[position - 1] not in COPULAS)
+    if before in {Tag.OTHER, Tag.COMMA}:
+        return run.stop < len(tokens) and tokens[run.stop] in PLACE_PREPOSITIONS  # "red on the wings"
+    return before is Tag.PREPOSITION or (before is Tag.VERB and tokens[run.start - 1] not in COPULAS)
 
 
 def _colours(tokens: Sequence[str], tags: Sequence[Tag], start: int, end: int) -> Iterator[Chunk]:

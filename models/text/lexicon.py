@@ -43,6 +43,169 @@ PREPOSITIONS = _words(
     "than per among amongst within upon underneath toward towards via beside besides past atop amid despite but "
     "including plus due"
 )
+# Where on a thing a colour is: "white on its head".
+PLACE_PREPOSITIONS = _words("on along around over across in near at")
+VERBS = _words(
+    "is are was were be been being am has have had having do does did can could will would may might must shall "
+    "isn't aren't doesn't don't hasn't appears appear seems seem looks become becomes turns turn gets get stays "
+    "goes go going comes come coming makes make making takes take gives give given shows show showing shown "
+    "contains contain containing consists consist comprises comprising includes include possesses possess possessing "
+    "exhibits exhibit displays boasts sports wears bears carries carry carrys holds hold sits sit sitting stands stand "
+    "standing flies soars soar swims swim resembles resemble reaches reach extends extend covers cover blends blend "
+    "starts start starting begins begin ends fades fade fading contrasts contrast stretches stretch sticks stick "
+    "protrudes protrude juts runs run lies lie let see saw seen know think called used droops curves hooks "
+    "slants slant tapers separates surrounds accentuates complements matches meets connects continues allows allow "
+    "helps lacks lack keeps keep stares eats eat lives live perches rests dips bends slopes flows wraps lines "
+    "transitions features compared surrounding"
+)
+# Verbs whose complement says how the subject is.
+COPULAS = _words(
+    "is are was were be been am isn't aren't appears appear seems seem looks look become becomes turns turn gets get "
+    "stays it's that's he's she's"
+)
+# Nouns, unless they follow a noun or a pronoun: "its features", "the bird features a long tail".
+VERB_AFTER_NOUN = _words("features curves hooks points looks shows sports contrasts bears")
+# Nouns, unless an adjective follows: "on top", "top black feathers"; "in size", "a medium size black bird".
+EITHER_NOUN_OR_ADJECTIVE = _words("top bottom front rear middle male female adult juvenile size shape length average")
+ADVERBS = _words(
+    "very quite rather mostly mainly almost nearly all completely entirely fully totally primarily predominantly "
+    "predominately slightly somewhat fairly pretty extremely really relatively partly partially overall more most less "
+    "least so too much downward downwards upward upwards forward otherwise just only even allover"
+)
+# Adverbs of the sentence: they part phrases, and what follows "not" is not so.
+SENTENCE_WORDS = _words(
+    "also not however then again while when where whereas because if though although until since here together apart "
+    "aside away yet thus instead maybe perhaps well both either neither"
+)
+COLOURS = _words(
+    "black white grey gray brown red orange yellow green blue purple pink tan beige cream buff rufous olive iridescent "
+    "gold golden silver scarlet crimson maroon teal turquoise aqua navy violet lavender indigo charcoal slate chestnut "
+    "cinnamon rust rusty khaki ivory peach salmon copper bronze mustard lemon burgundy magenta taupe amber azure cobalt "
+    "ebony creme orang"
+)
+NUMBERS = _words(
+    "two three four five six seven eight nine ten several many few multiple various numerous single double"
+)
+NOUNS = _words("that which who whom whose")
+PRONOUNS = RELATIVE_PRONOUNS | _words(
+    "it he she they them him i we you me us itself himself themselves there what whatever something everything "
+    "one ones others that's he's she's there's none"
+)
+CONJUNCTIONS = _words("and or & / nor nd")
+PREPOSITIONS = _words(
+    "with without of on in at by from to into onto over under around near along above below behind between beneath "
+    "across through throughout for against about after before during except inside outside off out up down as like "
+    "than per among amongst within upon underneath toward towards via beside besides past atop amid despite but "
+    "including plus due"
+)
+VERBS = _words(
+    "is are was were be been being am has have had having do does did can could will would may might must shall "
+    "isn't aren't doesn't don't hasn't appears appear seems seem looks become becomes turns turn gets get stays "
+    "goes go going comes come coming makes make making takes take gives give given shows show showing shown "
+    "contains contain containing consists consist comprises comprising includes include possesses possess possessing "
+    "exhibits exhibit displays boasts sports wears bears carries carry carrys holds hold sits sit sitting stands stand "
+    "standing flies soars soar swims swim resembles resemble reaches reach extends extend covers cover blends blend "
+    "starts start starting begins begin ends fades fade fading contrasts contrast stretches stretch sticks stick "
+    "protrudes protrude juts runs run lies lie let see saw seen know think called used droops curves hooks "
+    "slants slant tapers separates surrounds accentuates complements matches meets connects continues allows allow "
+    "helps lacks lack keeps keep stares eats eat lives live perches rests dips bends slopes flows wraps lines "
+    "transitions features compared surrounding"
+)
+# Verbs whose complement says how the subject is.
+COPULAS = _words(
+    "is are was were be been am isn't aren't appears appear seems seem looks look become becomes turns turn gets get "
+    "stays it's that's he's she's"
+)
+# Nouns, unless they follow a noun or a pronoun: "its features", "the bird features a long tail".
+VERB_AFTER_NOUN = _words("features curves hooks points looks shows sports contrasts bears")
+# Nouns, unless an adjective follows: "on top", "top black feathers"; "in size", "a medium size black bird".
+EITHER_NOUN_OR_ADJECTIVE = _words("top bottom front rear middle male female adult juvenile size shape length average")
+ADVERBS = _words(
+    "very quite rather mostly mainly almost nearly all completely entirely fully totally primarily predominantly "
+    "predominately slightly somewhat fairly pretty extremely really relatively partly partially overall more most less "
+    "least so too much downward downwards upward upwards forward otherwise just only even allover"
+)
+# Adverbs of the sentence: they part phrases, and what follows "not" is not so.
+SENTENCE_WORDS = _words(
+    "also not however then again while when where whereas because if though although until since here together apart "
+    "aside away yet thus instead maybe perhaps well both either neither"
+)
+COLOURS = _words(
+    "black white grey gray brown red orange yellow green blue purple pink tan beige cream buff rufous olive iridescent "
+    "gold golden silver scarlet crimson maroon teal turquoise aqua navy violet lavender indigo charcoal slate chestnut "
+    "cinnamon rust rusty khaki ivory peach salmon copper bronze mustard lemon burgundy magenta taupe amber azure cobalt "
+    "ebony creme orang"
+)
+NUMBERS = _words(
+    "two three four five six seven eight nine ten several many few multiple various numerous single double"
+)
+NOUNS = _words("that which who whom whose")
+PRONOUNS = RELATIVE_PRONOUNS | _words(
+    "it he she they them him i we you me us itself himself themselves there what whatever something everything "
+    "one ones others that's he's she's there's none"
+)
+CONJUNCTIONS = _words("and or & / nor nd")
+PREPOSITIONS = _words(
+    "with without of on in at by from to into onto over under around near along above below behind between beneath "
+    "across through throughout for against about after before during except inside outside off out up down as like "
+    "than per among amongst within upon underneath toward towards via beside besides past atop amid despite but "
+    "including plus due"
+)
+# Where on a thing a colour is: "white on its head".
+PLACE_PREPOSITIONS = _words("on along around over across in near at")
+VERBS = _words(
+    "is are was were be been being am has have had having do does did can could will would may might must shall "
+    "isn't aren't doesn't don't hasn't appears appear seems seem looks become becomes turns turn gets get stays "
+    "goes go going comes come coming makes make making takes take gives give given shows show showing shown "
+    "contains contain containing consists consist comprises comprising includes include possesses possess possessing "
+    "exhibits exhibit displays boasts sports wears bears carries carry carrys holds hold sits sit sitting stands stand "
+    "standing flies soars soar swims swim resembles resemble reaches reach extends extend covers cover blends blend "
+    "starts start starting begins begin ends fades fade fading contrasts contrast stretches stretch sticks stick "
+    "protrudes protrude juts runs run lies lie let see saw seen know think called used droops curves hooks "
+    "slants slant tapers separates surrounds accentuates complements matches meets connects continues allows allow "
+    "helps lacks lack keeps keep stares eats eat lives live perches rests dips bends slopes flows wraps lines "
+    "transitions features compared surrounding"
+)
+# Verbs whose complement says how the subject is.
+COPULAS = _words(
+    "is are was were be been am isn't aren't appears appear seems seem looks look become becomes turns turn gets get "
+    "stays it's that's he's she's"
+)
+# Nouns, unless they follow a noun or a pronoun: "its features", "the bird features a long tail".
+VERB_AFTER_NOUN = _words("features curves hooks points looks shows sports contrasts bears")
+# Nouns, unless an adjective follows: "on top", "top black feathers"; "in size", "a medium size black bird".
+EITHER_NOUN_OR_ADJECTIVE = _words("top bottom front rear middle male female adult juvenile size shape length average")
+ADVERBS = _words(
+    "very quite rather mostly mainly almost nearly all completely entirely fully totally primarily predominantly "
+    "predominately slightly somewhat fairly pretty extremely really relatively partly partially overall more most less "
+    "least so too much downward downwards upward upwards forward otherwise just only even allover"
+)
+# Adverbs of the sentence: they part phrases, and what follows "not" is not so.
+SENTENCE_WORDS = _words(
+    "also not however then again while when where whereas because if though although until since here together apart "
+    "aside away yet thus instead maybe perhaps well both either neither"
+)
+COLOURS = _words(
+    "black white grey gray brown red orange yellow green blue purple pink tan beige cream buff rufous olive iridescent "
+    "gold golden silver scarlet crimson maroon teal turquoise aqua navy violet lavender indigo charcoal slate chestnut "
+    "cinnamon rust rusty khaki ivory peach salmon copper bronze mustard lemon burgundy magenta taupe amber azure cobalt "
+    "ebony creme orang"
+)
+NUMBERS = _words(
+    "two three four five six seven eight nine ten several many few multiple various numerous single double"
+)
+NOUNS = _words("that which who whom whose")
+PRONOUNS = RELATIVE_PRONOUNS | _words(
+    "it he she they them him i we you me us itself himself themselves there what whatever something everything "
+    "one ones others that's he's she's there's none"
+)
+CONJUNCTIONS = _words("and or & / nor nd")
+PREPOSITIONS = _words(
+    "with without of on in at by from to into onto over under around near along above below behind between beneath "
+    "across through throughout for against about after before during except inside outside off out up down as like "
+    "than per among amongst within upon underneath toward towards via beside besides past atop amid despite but "
+    "including plus due"
+)
 VERBS = _words(
     "is are was were be been being am has have had having do does did can could will would may might must shall "
     "isn't aren't doesn't don't hasn't appears appear seems seem looks become becomes turns turn gets get stays "
@@ -100,7 +263,7 @@ ADJECTIVES = (
         "immature mature ornate petite simple subtle humble multi semi off-white extra noticeable outstretched "
         "spread blond blonde regular irregular angular muscular rectangular triangular circular spectacular singular "
         "malformed downy peculiar unclear clear dear bizarre opaque unusual longish shaggy rigid alert drawn held made chocolate cocoa ash ashy smoke smoky "
-        "smokey inverted abstract mohawk looking"
+        "smokey inverted abstract mohawk looking all-purpose"
     )
 )
 NOUNS = _words(

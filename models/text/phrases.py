@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from models.text.chunker import Chunk, Parse, end_of_modifiers, parse
-from models.text.lexicon import COPULAS, RELATIVE_PRONOUNS, Tag, is_colour
+from models.text.lexicon import COPULAS, PLACE_PREPOSITIONS, RELATIVE_PRONOUNS, Tag, is_colour
 
 _SEPARATORS = frozenset({Tag.COMMA, Tag.CONJUNCTION})
-_ON = frozenset({"on", "along", "around", "over", "across", "in", "near", "at"})
 _NOT = frozenset({"without", "lacks", "lacking", "lack"})
 _SIGNS = {"&": "and", "/": "and", ",": ""}
 
@@ -102,7 +101,7 @@ class _Reader:
         between = range(self.chunks[colour].end, self.chunks[part].start)
         return (
             0 < len(between) <= 2
-            and self.tokens[between[0]] in _ON
+            and self.tokens[between[0]] in PLACE_PREPOSITIONS
             and all(self.tags[index] is Tag.DETERMINER for index in between[1:])
         )
 

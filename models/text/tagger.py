@@ -56,6 +56,8 @@ def _guessed(token: str, alone: Tag, before: Tag, after: Tag) -> Tag:
     """A word that no list names: verbs look like nouns and adjectives, and show by their place."""
     if before is Tag.PRONOUN and (alone is Tag.NOUN or token.endswith("ed")):
         return Tag.VERB  # a tail that wiggles
+    if "-" in token and alone is Tag.NOUN and after in {Tag.ADJECTIVE, Tag.NOUN}:
+        return Tag.ADJECTIVE  # an all-purpose grey bill
     if token.endswith("ing") and (before is Tag.NOUN or after is Tag.DETERMINER):
         return Tag.VERB  # a bird floating in water
     if token.endswith("ing") and before is Tag.ADJECTIVE and after not in {Tag.ADJECTIVE, Tag.ADVERB, Tag.NOUN}:

@@ -11,7 +11,8 @@ import unicodedata
 
 TEXT_CHARACTERS_LIMIT = 4_000  # ten long sentences have 2,000
 
-_QUOTES = str.maketrans({"‘": "'", "’": "'", "ʼ": "'", "`": "'", "‐": "-", "‑": "-", "–": "-", "−": "-"})
+# Look-alikes of quotation mark and hyphen; a replacement character is what was left of a space.
+_ALIKE = str.maketrans({"\ufffd": " ", "‘": "'", "’": "'", "ʼ": "'", "`": "'", "‐": "-", "‑": "-", "–": "-", "−": "-"})
 # In this order: contractions that are one word to a reader; the possessive mark; words, joined by hyphens or inner
 # apostrophes; any other sign. Quotation marks are passed over, so that they part no phrase.
 _TOKEN = re.compile(
@@ -42,4 +43,4 @@ def tokenise(text: str) -> list[str]:
     if len(text) > TEXT_CHARACTERS_LIMIT:
         raise TextTooLong(len(text))
     plain = "".join(" " if unicodedata.category(sign)[0] == "C" else sign for sign in text)
-    return _TOKEN.findall(unicodedata.normalize("NFKC", plain).translate(_QUOTES).lower())
+    return _TOKEN.findall(unicodedata.normalize("NFKC", plain).translate(_ALIKE).lower())

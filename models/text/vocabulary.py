@@ -37,7 +37,7 @@ class Vocabulary(BaseModel):
     """What `vocabulary.json` holds: at most `phrases` phrases a text (P) and `length` words a phrase (T).
 
     `heads` are the nouns that make a phrase known, `alone` those of them that need no modifier; `synonyms` maps a word,
-    or two with a space between, to the word of the vocabulary that stands for it.
+    or two with a space between, to the word that stands for it, or to "" if it says nothing.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,7 +48,7 @@ class Vocabulary(BaseModel):
     words: tuple[Word, ...] = Field(min_length=1, max_length=20_000)
     heads: tuple[Word, ...] = Field(min_length=1, max_length=5_000)
     alone: tuple[Word, ...] = Field(default=(), max_length=5_000)
-    synonyms: dict[Words, Word] = Field(default={}, max_length=5_000)
+    synonyms: dict[Words, Word | Literal[""]] = Field(default={}, max_length=5_000)
 
     @model_validator(mode="after")
     def _consistent(self) -> Vocabulary:
@@ -125,7 +125,7 @@ def build_vocabulary(
 ) -> Vocabulary:
     """The vocabulary of training phrases: words that occur `minimum` times or more, the most frequent first.
 
-    Only the synonyms that lead to one of its words are kept. `synonyms` defaults to the project's table.
+    Of the synonyms, those are kept that lead to one of its words or to none. `synonyms` defaults to the project's table.
     """
     table = SYNONYMS if synonyms is None else synonyms
     words: Counter[str] = Counter()
@@ -143,7 +143,7 @@ def build_vocabulary(
         words=tuple(kept),
         heads=tuple(sorted(word for word, _ in _frequent(heads, minimum))),
         alone=tuple(sorted(word for word, _ in _frequent(alone, minimum))),
-        synonyms={word: one for word, one in table.items() if one in words and words[one] >= minimum},
+        synonyms={word: one for word, one in table.items() if not one or words[one] >= minimum},
     )
 
 
@@ -158,11 +158,14 @@ def read_vocabulary(path: Path) -> Vocabulary:
         BundleError: with every fault that the schema finds.
     """
     try:
-        if path.stat().st_size > VOCABULARY_BYTES_LIMIT:
-            raise BundleError(path.name, [f"the file is larger than {VOCABULARY_BYTES_LIMIT:,} bytes"])
-        return Vocabulary.model_validate(json.loads(path.read_bytes()))
+        with path.open("rb") as file:
+            content = file.read(VOCABULARY_BYTES_LIMIT + 1)
     except OSError as error:
         raise BundleError(path.name, [f"the file cannot be read ({error.strerror})"]) from error
+    if len(content) > VOCABULARY_BYTES_LIMIT:
+        raise BundleError(path.name, [f"the file is larger than {VOCABULARY_BYTES_LIMIT:,} bytes"])
+    try:
+        return Vocabulary.model_validate(json.loads(content))
     except ValidationError as error:
         faults = [f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}" for item in error.errors()]
         raise BundleError(path.name, faults) from error

@@ -101,7 +101,7 @@ def _image_folder(root: Path) -> Iterable[Row]:
 
 def _csv_index(path: Path) -> Iterable[Row]:
     """Columns `path` and `label`; optional `split` (default train), `photo` (default the path) and `framing`."""
-    for line in _read_csv(path, ("path", "label")):
+    for line in read_csv(path, ("path", "label")):
         yield Row(
             path.parent / line["path"],
             line["label"],
@@ -112,14 +112,14 @@ def _csv_index(path: Path) -> Iterable[Row]:
 
 
 def _cub_birds(root: Path) -> Iterable[Row]:
-    for line in _read_csv(root / "index.csv.gz", ("path", "framing", "split", "image_id")):
+    for line in read_csv(root / "index.csv.gz", ("path", "framing", "split", "image_id")):
         path = root / line["path"]
         yield Row(path, path.parent.name, line["split"], line["image_id"], line["framing"])
 
 
 def _stanford_cars(root: Path) -> Iterable[Row]:
     """The crops, and the whole training photos as a test of their own: their crops are left out of training."""
-    for line in _read_csv(root / "index.csv", ("path", "split", "whole")):
+    for line in read_csv(root / "index.csv", ("path", "split", "whole")):
         path = root / line["path"]
         if not line["whole"] or line["split"] == "test":
             yield Row(path, path.parent.name, line["split"], line["path"], "crop")
@@ -128,7 +128,8 @@ def _stanford_cars(root: Path) -> Iterable[Row]:
             yield Row(path, path.parent.name, "whole_test", line["path"], "crop")
 
 
-def _read_csv(path: Path, needs: tuple[str, ...]) -> list[dict[str, str]]:
+def read_csv(path: Path, needs: tuple[str, ...]) -> list[dict[str, str]]:
+    """The rows of a CSV file (also `.gz`) that must have the columns of `needs`."""
     if not path.is_file():
         raise DataError(f"{path} does not exist")
     opener = gzip.open if path.suffix == ".gz" else open

@@ -1,0 +1,91 @@
+"""The chunker's figure on 200 human sentences, and each of its conventions on a sentence of its own."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from models.text import parse, tokenise
+from models.text.lexicon import DETERMINERS
+
+GOLD = Path(__file__).with_name("chunks_200.txt")
+LOWEST_F1 = 0.90
+
+Spans = set[tuple[int, int]]
+
+
+def read_gold() -> list[str]:
+    return [line for line in GOLD.read_text().splitlines() if not line.startswith("#")]
+
+
+def spans_of(line: str) -> tuple[list[str], Spans]:
+    """Tokens of a bracketed sentence, and the spans of its brackets without their determiners."""
+    tokens: list[str] = []
+    spans: Spans = set()
+    start = 0
+    for part in re.split(r"([\[\]])", line):
+        if part == "[":
+            start = len(tokens)
+        elif part == "]":
+            while tokens[start] in DETERMINERS:
+                start += 1
+            spans.add((start, len(tokens)))
+        else:
+            tokens += tokenise(part)
+    return tokens, spans
+
+
+def found_in(text: str) -> Spans:
+    return {(chunk.start, chunk.end) for chunk in parse(text).chunks}
+
+
+def phrases_of(text: str) -> list[str]:
+    parsed = parse(text)
+    return [" ".join(parsed.tokens[chunk.start : chunk.end]) for chunk in parsed.chunks]
+
+
+def test_the_gold_has_200_different_sentences_whose_brackets_close() -> None:
+    lines = read_gold()
+    assert len(lines) == len(set(lines)) == 200
+    for line in lines:
+        assert re.fullmatch(r"[^\[\]]*(\[[^\[\]]+\][^\[\]]*)*", line)
+
+
+def test_f1_on_human_sentences_is_at_least_090() -> None:
+    right = wrong = missed = 0
+    for line in read_gold():
+        text = re.sub(r"[\[\]]", "", line)
+        tokens, gold = spans_of(line)
+        assert tokens == tokenise(text)
+        found = found_in(text)
+        right += len(found & gold)
+        wrong += len(found - gold)
+        missed += len(gold - found)
+    f1 = 2 * right / (2 * right + wrong + missed)
+    assert f1 >= LOWEST_F1, f"span F1 is {f1:.3f}: {right} right, {wrong} wrong, {missed} missed"
+
+
+@pytest.mark.parametrize(
+    ("text", "phrases"),
+    [
+        ("red crown", ["red crown"]),
+        ("its crown and nape", ["crown", "nape"]),
+        ("a bird with black and white wings", ["bird", "black and white wings"]),
+        ("a short, thick, gray bill", ["short , thick , gray bill"]),
+        ("this bird is black and brown in color", ["bird", "color"]),
+        ("patches of white on the wings", ["patches", "white", "wings"]),
+        ("a splash of bright red and orange", ["splash", "bright red", "orange"]),
+        ("this bird's tarsi", ["bird", "tarsi"]),
+        ("a bill that curves downwards", ["bill"]),
+        ("that red beak", ["red beak"]),
+        ("it is all black, short beak", ["short beak"]),
+        ("no white wingbars", ["no white wingbars"]),
+        ("a bird floating in water", ["bird", "water"]),
+        ("a medium to large bird", ["medium to large bird"]),
+        ("the under tail is grey", ["under tail"]),
+        ("a cream colored belly", ["cream colored belly"]),
+        ("its features are dull, and the bird features a lengthier tail", ["features", "bird", "lengthier tail"]),
+    ],
+)
+def test_each_convention_holds(text: str, phrases: list[str]) -> None:
+    assert phrases_of(text) == phrases
