@@ -24,6 +24,7 @@ from uvicorn.server import ServerState
 from service.errors import BadRequest, FieldmarkError, HeadersTooLarge, Overloaded, RequestTimeout, TooLarge
 from service.gateway.exchange import Wire, attach_wire, new_request_id
 from service.gateway.problems import problem_body, problem_headers
+from service.gateway.writer import AnswerWriter
 
 #: What is read and thrown away of a body whose request is answered, so that its client comes to read the answer.
 DISCARD_LIMIT_BYTES = 1 << 20
@@ -35,7 +36,6 @@ EXCESS_LIMIT = 64
 
 _HEADER_FRAME_BYTES = 4  # the colon, the space and the line's end
 _CHUNK_OVERHEAD = 2  # a chunked body may be this many times its content on the wire
-_CONTINUE = b"HTTP/1.1 100 "
 _READ_BYTES = 256 << 10  # asyncio reads at most this at once
 
 
@@ -80,7 +80,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Admit the client, or tell it that there are too many."""
         super().connection_made(transport)
-        self._writer = _AnswerWriter(self, transport)
+        self._writer = AnswerWriter(transport, self._end_after_answer)
         limit = self._limits.connections
         excess = len(self.connections) - limit
         if excess > EXCESS_LIMIT:
@@ -209,7 +209,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def _unsupported_upgrade_warning(self) -> None:
         """Answer a request for another protocol in this one (RFC 9110, 7.8), without a word in the log."""
 
-    def end_after_answer(self) -> None:
+    def _end_after_answer(self) -> None:
         """Close after the last answer, which must arrive: the rest of its request's body is read and dropped first.
 
         A socket that is closed with bytes unread resets the connection, and the answer with it (RFC 9112, 9.6).
@@ -298,41 +298,3 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-class _AnswerWriter:
-    """What the cycles of one connection write their answers to, one after another.
-
-    An answer's head leaves together with the first piece of its body, in one packet. The end of the connection stays
-    the protocol's decision.
-    """
-
-    def __init__(self, protocol: GatewayProtocol, transport: asyncio.Transport) -> None:
-        self._protocol = protocol
-        self._transport = transport
-        self._head = b""
-        self._is_in_answer = False
-        self.is_closing = transport.is_closing
-
-    def write(self, data: bytes) -> None:
-        """Hold a head back, pass on everything else."""
-        if self._is_in_answer:
-            self._transport.write(self._head + data)
-            self._head = b""
-        elif data.startswith(_CONTINUE):
-            self._transport.write(data)
-        else:
-            self._head = data
-            self._is_in_answer = True
-
-    def end_answer(self) -> None:
-        """Send a head that got no body."""
-        if self._head:
-            self._transport.write(self._head)
-            self._head = b""
-        self._is_in_answer = False
-
-    def close(self) -> None:
-        """End the connection, in order."""
-        self.end_answer()
-        self._protocol.end_after_answer()
