@@ -120,6 +120,7 @@ def _colours(tokens: Sequence[str], tags: Sequence[Tag], start: int, end: int) -
         if index < end and tags[index] not in _SEPARATORS:
             continue
         colours = [at for at in range(begin, index) if is_colour(tokens[at])]
-        if colours:  # else they describe the colour to come: [a pale, greyish blue]
+        if colours:
             yield Chunk(begin, colours[-1], colours[-1] + 1)
+        if colours or begin == index:  # else they describe the colour to come: [a pale, greyish blue]
             begin = index + 1

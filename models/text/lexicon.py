@@ -38,25 +38,25 @@ PRONOUNS = RELATIVE_PRONOUNS | _words(
 )
 CONJUNCTIONS = _words("and or & / nor nd")
 PREPOSITIONS = _words(
-    "with without of on in at by from to into onto over under around near along above below behind between beneath "
-    "across through throughout for against about after before during except inside outside off out up down as like "
-    "than per among amongst within upon underneath toward towards via beside besides past atop amid despite but "
-    "including plus due"
+    "about above across after against along amid among amongst around as at atop before behind below beneath beside "
+    "besides between but by despite down due during except for from in including inside into like near of off on onto "
+    "out outside over past per plus than through throughout to toward towards under underneath up upon via with "
+    "within without"
 )
 # Where on a thing a colour is: "white on its head".
 PLACE_PREPOSITIONS = _words("on along around over across in near at")
 VERBS = _words(
-    "is are was were be been being am has have had having do does did can could will would may might must shall "
-    "isn't aren't doesn't don't hasn't appears appear seems seem looks become becomes turns turn gets get stays "
-    "goes go going comes come coming makes make making takes take gives give given shows show showing shown "
-    "contains contain containing consists consist comprises comprising includes include possesses possess possessing "
-    "exhibits exhibit displays boasts sports wears bears carries carry carrys holds hold sits sit sitting stands stand "
-    "standing flies soars soar swims swim resembles resemble reaches reach extends extend covers cover blends blend "
-    "starts start starting begins begin ends fades fade fading contrasts contrast stretches stretch sticks stick "
-    "protrudes protrude juts runs run lies lie let see saw seen know think called used droops curves hooks "
-    "slants slant tapers separates surrounds accentuates complements matches meets connects continues allows allow "
-    "helps lacks lack keeps keep stares eats eat lives live perches rests dips bends slopes flows wraps lines "
-    "transitions features compared surrounding"
+    "accentuates allow allows am appear appears are aren't be bears become becomes been begin begins being bends "
+    "blend blends boasts called can carries carry carrys come comes coming compared complements comprises comprising "
+    "connects consist consists contain containing contains continues contrast contrasts could cover covers curves did "
+    "dips displays do does doesn't don't droops eat eats ends exhibit exhibits extend extends fade fades fading "
+    "features flies flows get gets give given gives go goes going had has hasn't have having helps hold holds hooks "
+    "include includes is isn't juts keep keeps know lack lacks let lie lies lines live lives looks make makes making "
+    "matches may meets might must perches possess possesses possessing protrude protrudes reach reaches resemble "
+    "resembles rests run runs saw see seem seems seen separates shall show showing shown shows sit sits sitting slant "
+    "slants slopes soar soars sports stand standing stands stares start starting starts stays stick sticks stretch "
+    "stretches surrounding surrounds swim swims take takes tapers think transitions turn turns used was wears were "
+    "will would wraps"
 )
 # Verbs whose complement says how the subject is.
 COPULAS = _words(
@@ -68,181 +68,20 @@ VERB_AFTER_NOUN = _words("features curves hooks points looks shows sports contra
 # Nouns, unless an adjective follows: "on top", "top black feathers"; "in size", "a medium size black bird".
 EITHER_NOUN_OR_ADJECTIVE = _words("top bottom front rear middle male female adult juvenile size shape length average")
 ADVERBS = _words(
-    "very quite rather mostly mainly almost nearly all completely entirely fully totally primarily predominantly "
-    "predominately slightly somewhat fairly pretty extremely really relatively partly partially overall more most less "
-    "least so too much downward downwards upward upwards forward otherwise just only even allover"
+    "all allover almost completely downward downwards entirely even extremely fairly forward fully just least less "
+    "mainly more most mostly much nearly only otherwise overall partially partly predominantly predominately pretty "
+    "primarily quite rather really relatively slightly so somewhat too totally upward upwards very"
 )
 # Adverbs of the sentence: they part phrases, and what follows "not" is not so.
 SENTENCE_WORDS = _words(
-    "also not however then again while when where whereas because if though although until since here together apart "
-    "aside away yet thus instead maybe perhaps well both either neither"
+    "again also although apart aside away because both either here however if instead maybe neither not perhaps since "
+    "then though thus together until well when where whereas while yet"
 )
 COLOURS = _words(
-    "black white grey gray brown red orange yellow green blue purple pink tan beige cream buff rufous olive iridescent "
-    "gold golden silver scarlet crimson maroon teal turquoise aqua navy violet lavender indigo charcoal slate chestnut "
-    "cinnamon rust rusty khaki ivory peach salmon copper bronze mustard lemon burgundy magenta taupe amber azure cobalt "
-    "ebony creme orang"
-)
-NUMBERS = _words(
-    "two three four five six seven eight nine ten several many few multiple various numerous single double"
-)
-NOUNS = _words("that which who whom whose")
-PRONOUNS = RELATIVE_PRONOUNS | _words(
-    "it he she they them him i we you me us itself himself themselves there what whatever something everything "
-    "one ones others that's he's she's there's none"
-)
-CONJUNCTIONS = _words("and or & / nor nd")
-PREPOSITIONS = _words(
-    "with without of on in at by from to into onto over under around near along above below behind between beneath "
-    "across through throughout for against about after before during except inside outside off out up down as like "
-    "than per among amongst within upon underneath toward towards via beside besides past atop amid despite but "
-    "including plus due"
-)
-VERBS = _words(
-    "is are was were be been being am has have had having do does did can could will would may might must shall "
-    "isn't aren't doesn't don't hasn't appears appear seems seem looks become becomes turns turn gets get stays "
-    "goes go going comes come coming makes make making takes take gives give given shows show showing shown "
-    "contains contain containing consists consist comprises comprising includes include possesses possess possessing "
-    "exhibits exhibit displays boasts sports wears bears carries carry carrys holds hold sits sit sitting stands stand "
-    "standing flies soars soar swims swim resembles resemble reaches reach extends extend covers cover blends blend "
-    "starts start starting begins begin ends fades fade fading contrasts contrast stretches stretch sticks stick "
-    "protrudes protrude juts runs run lies lie let see saw seen know think called used droops curves hooks "
-    "slants slant tapers separates surrounds accentuates complements matches meets connects continues allows allow "
-    "helps lacks lack keeps keep stares eats eat lives live perches rests dips bends slopes flows wraps lines "
-    "transitions features compared surrounding"
-)
-# Verbs whose complement says how the subject is.
-COPULAS = _words(
-    "is are was were be been am isn't aren't appears appear seems seem looks look become becomes turns turn gets get "
-    "stays it's that's he's she's"
-)
-# Nouns, unless they follow a noun or a pronoun: "its features", "the bird features a long tail".
-VERB_AFTER_NOUN = _words("features curves hooks points looks shows sports contrasts bears")
-# Nouns, unless an adjective follows: "on top", "top black feathers"; "in size", "a medium size black bird".
-EITHER_NOUN_OR_ADJECTIVE = _words("top bottom front rear middle male female adult juvenile size shape length average")
-ADVERBS = _words(
-    "very quite rather mostly mainly almost nearly all completely entirely fully totally primarily predominantly "
-    "predominately slightly somewhat fairly pretty extremely really relatively partly partially overall more most less "
-    "least so too much downward downwards upward upwards forward otherwise just only even allover"
-)
-# Adverbs of the sentence: they part phrases, and what follows "not" is not so.
-SENTENCE_WORDS = _words(
-    "also not however then again while when where whereas because if though although until since here together apart "
-    "aside away yet thus instead maybe perhaps well both either neither"
-)
-COLOURS = _words(
-    "black white grey gray brown red orange yellow green blue purple pink tan beige cream buff rufous olive iridescent "
-    "gold golden silver scarlet crimson maroon teal turquoise aqua navy violet lavender indigo charcoal slate chestnut "
-    "cinnamon rust rusty khaki ivory peach salmon copper bronze mustard lemon burgundy magenta taupe amber azure cobalt "
-    "ebony creme orang"
-)
-NUMBERS = _words(
-    "two three four five six seven eight nine ten several many few multiple various numerous single double"
-)
-NOUNS = _words("that which who whom whose")
-PRONOUNS = RELATIVE_PRONOUNS | _words(
-    "it he she they them him i we you me us itself himself themselves there what whatever something everything "
-    "one ones others that's he's she's there's none"
-)
-CONJUNCTIONS = _words("and or & / nor nd")
-PREPOSITIONS = _words(
-    "with without of on in at by from to into onto over under around near along above below behind between beneath "
-    "across through throughout for against about after before during except inside outside off out up down as like "
-    "than per among amongst within upon underneath toward towards via beside besides past atop amid despite but "
-    "including plus due"
-)
-# Where on a thing a colour is: "white on its head".
-PLACE_PREPOSITIONS = _words("on along around over across in near at")
-VERBS = _words(
-    "is are was were be been being am has have had having do does did can could will would may might must shall "
-    "isn't aren't doesn't don't hasn't appears appear seems seem looks become becomes turns turn gets get stays "
-    "goes go going comes come coming makes make making takes take gives give given shows show showing shown "
-    "contains contain containing consists consist comprises comprising includes include possesses possess possessing "
-    "exhibits exhibit displays boasts sports wears bears carries carry carrys holds hold sits sit sitting stands stand "
-    "standing flies soars soar swims swim resembles resemble reaches reach extends extend covers cover blends blend "
-    "starts start starting begins begin ends fades fade fading contrasts contrast stretches stretch sticks stick "
-    "protrudes protrude juts runs run lies lie let see saw seen know think called used droops curves hooks "
-    "slants slant tapers separates surrounds accentuates complements matches meets connects continues allows allow "
-    "helps lacks lack keeps keep stares eats eat lives live perches rests dips bends slopes flows wraps lines "
-    "transitions features compared surrounding"
-)
-# Verbs whose complement says how the subject is.
-COPULAS = _words(
-    "is are was were be been am isn't aren't appears appear seems seem looks look become becomes turns turn gets get "
-    "stays it's that's he's she's"
-)
-# Nouns, unless they follow a noun or a pronoun: "its features", "the bird features a long tail".
-VERB_AFTER_NOUN = _words("features curves hooks points looks shows sports contrasts bears")
-# Nouns, unless an adjective follows: "on top", "top black feathers"; "in size", "a medium size black bird".
-EITHER_NOUN_OR_ADJECTIVE = _words("top bottom front rear middle male female adult juvenile size shape length average")
-ADVERBS = _words(
-    "very quite rather mostly mainly almost nearly all completely entirely fully totally primarily predominantly "
-    "predominately slightly somewhat fairly pretty extremely really relatively partly partially overall more most less "
-    "least so too much downward downwards upward upwards forward otherwise just only even allover"
-)
-# Adverbs of the sentence: they part phrases, and what follows "not" is not so.
-SENTENCE_WORDS = _words(
-    "also not however then again while when where whereas because if though although until since here together apart "
-    "aside away yet thus instead maybe perhaps well both either neither"
-)
-COLOURS = _words(
-    "black white grey gray brown red orange yellow green blue purple pink tan beige cream buff rufous olive iridescent "
-    "gold golden silver scarlet crimson maroon teal turquoise aqua navy violet lavender indigo charcoal slate chestnut "
-    "cinnamon rust rusty khaki ivory peach salmon copper bronze mustard lemon burgundy magenta taupe amber azure cobalt "
-    "ebony creme orang"
-)
-NUMBERS = _words(
-    "two three four five six seven eight nine ten several many few multiple various numerous single double"
-)
-NOUNS = _words("that which who whom whose")
-PRONOUNS = RELATIVE_PRONOUNS | _words(
-    "it he she they them him i we you me us itself himself themselves there what whatever something everything "
-    "one ones others that's he's she's there's none"
-)
-CONJUNCTIONS = _words("and or & / nor nd")
-PREPOSITIONS = _words(
-    "with without of on in at by from to into onto over under around near along above below behind between beneath "
-    "across through throughout for against about after before during except inside outside off out up down as like "
-    "than per among amongst within upon underneath toward towards via beside besides past atop amid despite but "
-    "including plus due"
-)
-VERBS = _words(
-    "is are was were be been being am has have had having do does did can could will would may might must shall "
-    "isn't aren't doesn't don't hasn't appears appear seems seem looks become becomes turns turn gets get stays "
-    "goes go going comes come coming makes make making takes take gives give given shows show showing shown "
-    "contains contain containing consists consist comprises comprising includes include possesses possess possessing "
-    "exhibits exhibit displays boasts sports wears bears carries carry carrys holds hold sits sit sitting stands stand "
-    "standing flies soars soar swims swim resembles resemble reaches reach extends extend covers cover blends blend "
-    "starts start starting begins begin ends fades fade fading contrasts contrast stretches stretch sticks stick "
-    "protrudes protrude juts runs run lies lie let see saw seen know think called used droops curves hooks "
-    "slants slant tapers separates surrounds accentuates complements matches meets connects continues allows allow "
-    "helps lacks lack keeps keep stares eats eat lives live perches rests dips bends slopes flows wraps lines "
-    "transitions features compared surrounding"
-)
-# Verbs whose complement says how the subject is.
-COPULAS = _words(
-    "is are was were be been am isn't aren't appears appear seems seem looks look become becomes turns turn gets get "
-    "stays it's that's he's she's"
-)
-# Nouns, unless they follow a noun or a pronoun: "its features", "the bird features a long tail".
-VERB_AFTER_NOUN = _words("features curves hooks points looks shows sports contrasts bears")
-# Nouns, unless an adjective follows: "on top", "top black feathers"; "in size", "a medium size black bird".
-EITHER_NOUN_OR_ADJECTIVE = _words("top bottom front rear middle male female adult juvenile size shape length average")
-ADVERBS = _words(
-    "very quite rather mostly mainly almost nearly all completely entirely fully totally primarily predominantly "
-    "predominately slightly somewhat fairly pretty extremely really relatively partly partially overall more most less "
-    "least so too much downward downwards upward upwards forward otherwise just only even allover"
-)
-# Adverbs of the sentence: they part phrases, and what follows "not" is not so.
-SENTENCE_WORDS = _words(
-    "also not however then again while when where whereas because if though although until since here together apart "
-    "aside away yet thus instead maybe perhaps well both either neither"
-)
-COLOURS = _words(
-    "black white grey gray brown red orange yellow green blue purple pink tan beige cream buff rufous olive iridescent "
-    "gold golden silver scarlet crimson maroon teal turquoise aqua navy violet lavender indigo charcoal slate chestnut "
-    "cinnamon rust rusty khaki ivory peach salmon copper bronze mustard lemon burgundy magenta taupe amber azure cobalt "
-    "ebony creme orang"
+    "amber aqua azure beige black blue bronze brown buff burgundy charcoal chestnut cinnamon cobalt copper cream "
+    "creme crimson ebony gold golden gray green grey indigo iridescent ivory khaki lavender lemon magenta maroon "
+    "mustard navy olive orang orange peach pink purple red rufous rust rusty salmon scarlet silver slate tan taupe "
+    "teal turquoise violet white yellow"
 )
 NUMBERS = _words(
     "two three four five six seven eight nine ten several many few multiple various numerous single double"
@@ -251,33 +90,33 @@ ADJECTIVES = (
     COLOURS
     | NUMBERS
     | _words(
-        "long short large small big tiny little huge great giant massive enormous medium mid tall thin thick fat "
-        "wide narrow broad slim plump stout stocky slender skinny flat round square sharp blunt dull bright dark light "
-        "pale deep faint vivid rich soft hard rough smooth sleek slick heavy strong stark straight bent sturdy squat "
-        "lean full young old new same other different unique similar own entire whole main overall rare common odd "
-        "strange weird nice fine cute beautiful good bad cool wild bold raw bare bald high low upper lower inner outer "
-        "left right front central wet dry warm loose dense sparse stiff scruffy plain solid pure "
-        "jet midnight coal mixed oval conical compact crisp slight close particular certain "
-        "open erect upright minor major typical modest distinct prominent dominant significant magnificent "
-        "brilliant elegant vibrant radiant opalescent translucent apparent ancient silent steep fierce intense immense "
-        "immature mature ornate petite simple subtle humble multi semi off-white extra noticeable outstretched "
-        "spread blond blonde regular irregular angular muscular rectangular triangular circular spectacular singular "
-        "malformed downy peculiar unclear clear dear bizarre opaque unusual longish shaggy rigid alert drawn held made chocolate cocoa ash ashy smoke smoky "
-        "smokey inverted abstract mohawk looking all-purpose"
+        "abstract alert all-purpose ancient angular apparent ash ashy bad bald bare beautiful bent big bizarre blond "
+        "blonde blunt bold bright brilliant broad central certain chocolate circular clear close coal cocoa common "
+        "compact conical cool crisp cute dark dear deep dense different distinct dominant downy drawn dry dull "
+        "elegant enormous entire erect extra faint fat fierce fine flat front full giant good great hard heavy held "
+        "high huge humble immature immense inner intense inverted irregular jet large lean left light little long "
+        "longish looking loose low lower made magnificent main major malformed massive mature medium mid midnight "
+        "minor mixed modest mohawk multi muscular narrow new nice noticeable odd off-white old opalescent opaque open "
+        "ornate other outer outstretched oval own pale particular peculiar petite plain plump prominent pure radiant "
+        "rare raw rectangular regular rich right rigid rough round same scruffy semi shaggy sharp short significant "
+        "silent similar simple singular skinny sleek slender slick slight slim small smoke smokey smoky smooth soft "
+        "solid sparse spectacular spread square squat stark steep stiff stocky stout straight strange strong sturdy "
+        "subtle tall thick thin tiny translucent triangular typical unclear unique unusual upper upright vibrant "
+        "vivid warm weird wet whole wide wild young"
     )
 )
 NOUNS = _words(
-    "bird birds body belly bellies underbelly head beak bill wing wings tail feather feathers back crown nape throat breast "
-    "chest eye eyes eyering eyerings ring rings feet foot leg legs neck face cheek cheeks side sides patch patches spot "
-    "spots stripe stripes color colors colour colours coloring colouring marking markings feathering shading "
-    "mottling speckling webbing wingbar wingbars covert coverts primary primaries secondary secondaries tertiary "
-    "tertiaries superciliary supercillary superciliaries eyebrow brow canary sky berry country family variety "
-    "majority animal cardinal metal mammal pedal king starling duckling morning evening building string spring thing "
-    "things rest tip tips bit lot lots shade shades hint hints tint area areas size shape length span wingspan crest "
-    "tuft tufts tummy baby fly city car lady toy sea seabird penguin albatross plumage iridescence "
-    "feed seed weed reed breed seaweed bed shed wood ground water daddy quarry key monkey donkey turkey osprey "
-    "party history story holiday day way bay jay clay prey ray tray boy territory cavity extremity "
-    "flight sight underside underwing undertail"
+    "albatross animal area areas baby back bay beak bed bellies belly berry bill bird birds bit body boy breast breed "
+    "brow building canary car cardinal cavity cheek cheeks chest city clay color coloring colors colour colouring "
+    "colours country covert coverts crest crown daddy day donkey duckling evening extremity eye eyebrow eyering "
+    "eyerings eyes face family feather feathering feathers feed feet flight fly foot ground head hint hints history "
+    "holiday iridescence jay key king lady leg legs length lot lots majority mammal marking markings metal monkey "
+    "morning mottling nape neck osprey party patch patches pedal penguin plumage prey primaries primary quarry ray "
+    "reed rest ring rings sea seabird seaweed secondaries secondary seed shade shades shading shape shed side sides "
+    "sight size sky span speckling spot spots spring starling story string stripe stripes superciliaries superciliary "
+    "supercillary tail territory tertiaries tertiary thing things throat tint tip tips toy tray tuft tufts tummy "
+    "turkey underbelly underside undertail underwing variety water way webbing weed wing wingbar wingbars wings "
+    "wingspan wood"
 )
 
 # An ending and the shortest word that it decides; the first that fits counts.
@@ -303,7 +142,7 @@ _ENDINGS: tuple[tuple[str, int, Tag], ...] = (
     ("ity", 6, Tag.NOUN),
     ("y", 5, Tag.ADJECTIVE),
 )
-_ADVERB_EXCEPTIONS = _words(
+_LY_ADJECTIVES = _words(
     "curly woolly wooly ugly bristly friendly lovely wobbly oily bubbly scaly frilly elderly likely"
 )
 _COMPARATIVE = re.compile(r"(?P<stem>.+?)(?:i?er|i?est)$")
@@ -321,7 +160,7 @@ _LISTS: tuple[tuple[frozenset[str], Tag], ...] = (
     (ADJECTIVES, Tag.ADJECTIVE),
     (ADVERBS, Tag.ADVERB),
     (VERBS, Tag.VERB),
-    (_ADVERB_EXCEPTIONS, Tag.ADJECTIVE),
+    (_LY_ADJECTIVES, Tag.ADJECTIVE),
 )
 _KNOWN = {word: tag for words, tag in reversed(_LISTS) for word in words}
 

@@ -74,7 +74,8 @@ class _Subject:
     one_of: tuple[str, ...] = ()
 
 
-# The groups that the data's notes call good. They are spoken of first; the others as far as there is room.
+# The groups that the data's notes call good, and the breast's colour. They are spoken of first; the others as far as there
+# is room.
 _MAIN = (
     _Subject("bird", "has_primary_color", ("has_size",)),
     _Subject("bird", None, ("has_shape",)),

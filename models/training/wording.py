@@ -72,12 +72,11 @@ def bend(phrases: Sequence[str], rng: Random, noise: Noise) -> list[str]:
 
 def _bend_phrase(phrase: str, rng: Random, noise: Noise) -> str:
     words = phrase.split()
-    spared = rng.choice(
-        [place for place, word in enumerate(words[:-1]) if word != "and"] or [0]
-    )  # so that a phrase keeps an adjective if it has any
-    words = _joined(
-        [word for place, word in enumerate(words[:-1]) if place == spared or rng.random() >= noise.word], words[-1]
-    )
+    modifiers, noun = words[:-1], words[-1]
+    places = [place for place, word in enumerate(modifiers) if word != "and"]
+    spared = rng.choice(places) if places else None  # a phrase keeps an adjective if it has any
+    kept = [word for place, word in enumerate(modifiers) if place == spared or rng.random() >= noise.word]
+    words = _joined(kept, noun)
     words = [_otherwise(word, rng) if rng.random() < noise.paraphrase else word for word in words]
     if rng.random() < noise.strange:
         words.insert(rng.randrange(len(words)), rng.choice(STRANGE_WORDS))

@@ -75,6 +75,8 @@ def test_f1_on_human_sentences_is_at_least_090() -> None:
         ("this bird is black and brown in color", ["bird", "color"]),
         ("patches of white on the wings", ["patches", "white", "wings"]),
         ("a splash of bright red and orange", ["splash", "bright red", "orange"]),
+        ("with yellow, pale white, and red mixed in", ["yellow", "pale white", "red"]),
+        ("a pale, grayish blue at the tip", ["pale , grayish blue", "tip"]),
         ("this bird's tarsi", ["bird", "tarsi"]),
         ("a bill that curves downwards", ["bill"]),
         ("that red beak", ["red beak"]),
