@@ -35,7 +35,7 @@ class Limit:
 
 
 # A HELLO carries the labels of all classes, a REQUEST the caller's text and a whole upload at its largest setting.
-LIMITS: dict[Kind, Limit] = {
+LIMITS: dict[int, Limit] = {
     Kind.HELLO: Limit(header_bytes=32 << 20, body_bytes=0),
     Kind.REQUEST: Limit(header_bytes=2 << 20, body_bytes=1 << 30),
     Kind.RESULT: Limit(header_bytes=64 << 10, body_bytes=16 << 20),
@@ -54,7 +54,7 @@ _KINDS: dict[type[Message], Kind] = {
     Heartbeat: Kind.HEARTBEAT,
 }
 _ENCODER = msgspec.msgpack.Encoder()
-_DECODERS: dict[Kind, msgspec.msgpack.Decoder[Message]] = {
+_DECODERS: dict[int, msgspec.msgpack.Decoder[Message]] = {
     kind: msgspec.msgpack.Decoder(message) for message, kind in _KINDS.items()
 }
 
@@ -70,28 +70,17 @@ class Frame(NamedTuple):
     body: bytes | bytearray
 
 
-class _Shape(NamedTuple):
-    """What a prefix says."""
-
-    kind: Kind
-    header_bytes: int
-    body_bytes: int
-
-    @property
-    def total_bytes(self) -> int:
-        return PREFIX.size + self.header_bytes + self.body_bytes
-
-
 def encode(message: Message, body: Sequence[bytes] = ()) -> list[bytes]:
     """Buffers of one frame, ready for `writelines` or `sendmsg`; the parts of the body are not copied.
 
     Raises:
         FrameError: the header or the body is over the kind's limit.
     """
+    kind = _KINDS[type(message)]
     header = _ENCODER.encode(message)
-    shape = _Shape(_KINDS[type(message)], len(header), sum(map(len, body)))
-    _check(shape)
-    return [PREFIX.pack(MAGIC, VERSION, *shape) + header, *body]
+    body_bytes = sum(map(len, body))
+    _check(kind, len(header), body_bytes)
+    return [PREFIX.pack(MAGIC, VERSION, kind, len(header), body_bytes) + header, *body]
 
 
 class Decoder:
@@ -131,16 +120,15 @@ class Decoder:
         if held < PREFIX.size:
             self._needed = PREFIX.size
             return None
-        shape = _parse_prefix(self._buffer, self._start)
-        self._needed = shape.total_bytes
+        kind, header_bytes, body_bytes = _parse_prefix(self._buffer, self._start)
+        self._needed = PREFIX.size + header_bytes + body_bytes
         if held < self._needed:
             return None
         header_at = self._start + PREFIX.size
-        body_at = header_at + shape.header_bytes
+        body_at = header_at + header_bytes
         self._start += self._needed
         with memoryview(self._buffer) as view:
-            message = _decode(shape.kind, view[header_at:body_at])
-            return Frame(message, bytes(view[body_at : self._start]))
+            return Frame(_decode(kind, view[header_at:body_at]), bytes(view[body_at : self._start]))
 
     def _make_room(self) -> None:
         held = self._end - self._start
@@ -167,33 +155,32 @@ class Reader:
             FrameError: as `Decoder.received`, or the stream ends inside a frame.
             OSError: the socket failed.
         """
-        held = self._fill(self._prefix)
+        # Waiting for all makes it two calls for a whole photo; a signal can still cut one short.
+        held = self._source.recv_into(self._prefix, 0, socket.MSG_WAITALL)
         if held == 0:
             return None
         if held < PREFIX.size:
+            held += self._fill([memoryview(self._prefix)[held:]])
+        if held < PREFIX.size:
             raise FrameError(f"the stream ended after {held} of {PREFIX.size} bytes of a frame's prefix")
-        shape = _parse_prefix(self._prefix, 0)
-        header, body = bytearray(shape.header_bytes), bytearray(shape.body_bytes)
-        held += self._fill(header, body)
-        if held < shape.total_bytes:
-            raise FrameError(f"the stream ended after {held} of {shape.total_bytes} bytes of a {shape.kind.name} frame")
-        return Frame(_decode(shape.kind, header), body)
+        kind, header_bytes, body_bytes = _parse_prefix(self._prefix, 0)
+        header, body = bytearray(header_bytes), bytearray(body_bytes)
+        held = self._fill([memoryview(header), memoryview(body)] if body else [memoryview(header)])
+        if held < header_bytes + body_bytes:
+            total = header_bytes + body_bytes
+            raise FrameError(f"the stream ended after {held} of {total} bytes of a {Kind(kind).name} frame")
+        return Frame(_decode(kind, header), body)
 
-    def _fill(self, *buffers: bytearray) -> int:
-        """Receive until all buffers are full or the stream ends; how many bytes came."""
-        views = [memoryview(buffer) for buffer in buffers if buffer]
+    def _fill(self, views: list[memoryview]) -> int:
+        """Receive until all views are full or the stream ends; how many bytes came."""
         total = 0
-        while views:
-            # Waiting for all makes it one call for a whole photo; it still may come short, after a signal.
-            count = self._source.recvmsg_into(views, 0, socket.MSG_WAITALL)[0]
-            if count == 0:
-                break
+        while views and (count := self._source.recvmsg_into(views, 0, socket.MSG_WAITALL)[0]):
             total += count
-            views = remaining(views, count)
+            views = _remaining(views, count)
         return total
 
 
-def remaining(views: list[memoryview], count: int) -> list[memoryview]:
+def _remaining(views: list[memoryview], count: int) -> list[memoryview]:
     """What is left of `views` after their first `count` bytes."""
     for index, view in enumerate(views):
         if count < len(view):
@@ -202,30 +189,29 @@ def remaining(views: list[memoryview], count: int) -> list[memoryview]:
     return []
 
 
-def _parse_prefix(buffer: bytearray, at: int) -> _Shape:
+def _parse_prefix(buffer: bytearray, at: int) -> tuple[int, int, int]:
+    """Kind, header length and body length of the frame that begins at `at`."""
     magic, version, kind, header_bytes, body_bytes = PREFIX.unpack_from(buffer, at)
     if magic != MAGIC:
         raise FrameError(f"a frame begins with {magic!r}, expected {MAGIC!r}")
     if version != VERSION:
         raise FrameError(f"frame version {version}, this side speaks {VERSION}")
-    try:
-        shape = _Shape(Kind(kind), header_bytes, body_bytes)
-    except ValueError:
-        raise FrameError(f"unknown frame kind {kind}") from None
-    _check(shape)
-    return shape
+    if kind not in LIMITS:
+        raise FrameError(f"unknown frame kind {kind}")
+    _check(kind, header_bytes, body_bytes)
+    return kind, header_bytes, body_bytes
 
 
-def _check(shape: _Shape) -> None:
-    limit = LIMITS[shape.kind]
-    if shape.header_bytes > limit.header_bytes:
-        raise FrameError(f"{shape.kind.name}: header of {shape.header_bytes} bytes, the limit is {limit.header_bytes}")
-    if shape.body_bytes > limit.body_bytes:
-        raise FrameError(f"{shape.kind.name}: body of {shape.body_bytes} bytes, the limit is {limit.body_bytes}")
+def _check(kind: int, header_bytes: int, body_bytes: int) -> None:
+    limit = LIMITS[kind]
+    if header_bytes > limit.header_bytes:
+        raise FrameError(f"{Kind(kind).name}: header of {header_bytes} bytes, the limit is {limit.header_bytes}")
+    if body_bytes > limit.body_bytes:
+        raise FrameError(f"{Kind(kind).name}: body of {body_bytes} bytes, the limit is {limit.body_bytes}")
 
 
-def _decode(kind: Kind, header: bytearray | memoryview) -> Message:
+def _decode(kind: int, header: bytearray | memoryview) -> Message:
     try:
         return _DECODERS[kind].decode(header)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise FrameError(f"{kind.name}: the header cannot be read: {error}") from error
+        raise FrameError(f"{Kind(kind).name}: the header cannot be read: {error}") from error

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Self, cast
 
 from service.bus.base import Delivery
-from service.bus.frames import Decoder, FrameError, Reader, encode, remaining
+from service.bus.frames import Decoder, FrameError, Reader, encode
 from service.bus.hub import Hub
 from service.bus.links import Worker, fault_of
 from service.bus.messages import Cancel, Credit, Drain, Heartbeat, Hello, Message, Request, Result
@@ -254,10 +254,9 @@ class LocalWorkerBus:
         self._socket.close()
 
     def _send(self, message: Message, body: Sequence[bytes] = ()) -> None:
-        views = [memoryview(buffer) for buffer in encode(message, body) if buffer]
+        frame = b"".join(encode(message, body))  # answers are short: one small copy saves a list of views
         with self._write_lock, contextlib.suppress(OSError):  # a gateway that is gone needs no answer
-            while views:
-                views = remaining(views, self._socket.sendmsg(views))
+            self._socket.sendall(frame)
 
 
 def _split(body: bytes | bytearray, sizes: Sequence[int]) -> list[memoryview]:
