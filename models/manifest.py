@@ -153,9 +153,8 @@ class Manifest(_Part):
             faults.append("graphs must name 'main', or 'vision' and 'fuse'")
         if self.backend != "onnx" and self.system != "testing":
             faults.append(f"backend {self.backend!r} belongs to system 'testing' only")
-        for file in [*self.graphs.values(), *(variant.file for variant in self.variants)]:
-            if file not in self.files:
-                faults.append(f"{file} has no sha256 under 'files'")
+        named = [*self.graphs.values(), *(variant.file for variant in self.variants)]
+        faults.extend(f"{file} has no sha256 under 'files'" for file in named if file not in self.files)
         if self.task == "classify" and self.domain is None:
             faults.append("a classify bundle needs a domain")
         if faults:
@@ -202,11 +201,15 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(folder.name, [f"{MANIFEST_NAME} is not JSON"]) from error
     newer = raw.get("format") if isinstance(raw, dict) else None
     if isinstance(newer, int) and newer > FORMAT:
-        raise BundleError(folder.name, [f"format {newer} is newer than this Fieldmark reads ({FORMAT}); update Fieldmark"])
+        raise BundleError(
+            folder.name, [f"format {newer} is newer than this Fieldmark reads ({FORMAT}); update Fieldmark"]
+        )
     try:
         return Manifest.model_validate(raw)
     except ValidationError as error:
-        faults = [f"{'.'.join(str(part) for part in item['loc']) or 'manifest'}: {item['msg']}" for item in error.errors()]
+        faults = [
+            f"{'.'.join(str(part) for part in item['loc']) or 'manifest'}: {item['msg']}" for item in error.errors()
+        ]
         raise BundleError(folder.name, faults) from error
 
 
