@@ -11,7 +11,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,8 @@ class Schedule:
 class Run:
     """One training run that can be stopped and continued.
 
-    `model` is trained in place; `averaged` is its exponential moving average, which is evaluated and exported.
+    `model` is trained in place; `averaged` is its exponential moving average, which is evaluated and exported. `blend` is
+    set when a run has ended with an average of its start and its end.
     """
 
     def __init__(self, model: nn.Module, schedule: Schedule, folder: Path, steps_per_epoch: int, seed: int) -> None:
@@ -63,6 +64,7 @@ class Run:
         self.folder = folder
         self.seed = seed
         self.epoch = 0
+        self.blend: float | None = None
         self._step = 0
         self._steps = max(1, steps_per_epoch * schedule.epochs)
         self._optimiser = torch.optim.AdamW(_parameter_groups(model, schedule), betas=(0.9, 0.999))
@@ -86,7 +88,7 @@ class Run:
         self.averaged.load_state_dict(state["averaged"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._scheduler.load_state_dict(state["scheduler"])
-        self.epoch, self._step = int(state["epoch"]), int(state["step"])
+        self.epoch, self.blend, self._step = int(state["epoch"]), state["blend"], int(state["step"])
         torch.set_rng_state(state["random"])
         return True
 
@@ -104,6 +106,13 @@ class Run:
         mean = float(np.mean(losses)) if losses else math.nan
         self.log(epoch=self.epoch, loss=round(mean, 4), seconds=round(time.monotonic() - started, 1))
         return mean
+
+    def end_with(self, averaged: Mapping[str, Tensor], blend: float) -> None:
+        """Put other weights in the place of the average, of which they are the share `blend`, and save."""
+        self.averaged.load_state_dict(averaged)
+        self.blend = blend
+        self._save()
+        self.log(blend=blend)
 
     def _take_step(self, images: Tensor, targets: Tensor, loss: Loss) -> float:
         images = images.contiguous(memory_format=torch.channels_last)
@@ -137,6 +146,7 @@ class Run:
             "optimiser": self._optimiser.state_dict(),
             "scheduler": self._scheduler.state_dict(),
             "epoch": self.epoch,
+            "blend": self.blend,
             "step": self._step,
             "random": torch.get_rng_state(),  # dropout goes on where it was
         }
