@@ -32,3 +32,12 @@ def test_a_shipped_bundle_is_small(shipped: Path) -> None:
 def test_a_shipped_graph_keeps_every_rule(shipped: Path) -> None:
     for file in read_manifest(shipped).graphs.values():
         assert check_graph(onnx.load(shipped / file)) == []
+
+
+def test_the_figures_of_a_shipped_bundle_are_those_that_the_readme_shows(shipped: Path) -> None:
+    readme = (ZOO.parent / "README.md").read_text(encoding="utf-8")
+    rows = [
+        line for line in (shipped / "card.md").read_text(encoding="utf-8").splitlines() if line.startswith("| test")
+    ]
+    assert rows
+    assert [row for row in rows if row not in readme] == []
