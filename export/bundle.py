@@ -36,7 +36,7 @@ from models.manifest import (
 )
 from models.plain import PlainClassifier
 from models.training.data import DataError, read_dataset
-from models.training.runs import RunRecord, load_model
+from models.training.runs import Reached, RunRecord, load_model
 from models.training.taxonomy import labels_for, write_labels
 
 GRAPH_NAME = "model.onnx"
@@ -64,7 +64,7 @@ class Trained:
 
     record: RunRecord
     model: PlainClassifier
-    epochs: int
+    reached: Reached
     licence: Licence
 
 
@@ -76,8 +76,8 @@ def export_bundle(order: Order) -> Path:
         ParityError: the file does not compute what the model computes.
         BundleError: the graph or the folder breaks a rule; it names all of them.
     """
-    record, model, epochs = load_model(order.run)
-    trained = Trained(record, model, epochs, licence_of(record, order.licence))
+    record, model, reached = load_model(order.run)
+    trained = Trained(record, model, reached, licence_of(record, order.licence))
     dataset = read_dataset(record.dataset, order.data)
     if dataset.class_ids != record.class_ids:
         raise DataError(f"{order.data} has other classes than the run was trained on")
@@ -109,7 +109,7 @@ def _fill_folder(folder: Path, order: Order, trained: Trained, trials: Trials) -
     write_samples(folder / "samples.npz", Graph(path), record.size_px)
     labels = labels_for(record.dataset, record.class_ids)
     write_labels(folder / "labels.csv", labels)
-    card = write_card(f"{order.name} {order.version}", record, trained.epochs, trained.licence, evidence)
+    card = write_card(f"{order.name} {order.version}", record, trained.reached, trained.licence, evidence)
     (folder / "card.md").write_text(card, encoding="utf-8")
     manifest = Manifest(
         name=order.name,

@@ -12,17 +12,17 @@ from export.parity import Parity
 from export.provenance import BACKBONES, SOURCES
 from models.evaluation.figures import markdown
 from models.manifest import LatencyRow, Licence
-from models.training.runs import RunRecord
+from models.training.runs import Reached, RunRecord
 
 
-def write_card(identity: str, record: RunRecord, epochs: int, licence: Licence, evidence: Evidence) -> str:
+def write_card(identity: str, record: RunRecord, reached: Reached, licence: Licence, evidence: Evidence) -> str:
     """The card as Markdown."""
     source = SOURCES.get(record.dataset)
     sections = [
         f"# {identity}\n",
         f"A {record.system} classifier of {len(record.class_ids)} classes; {evidence.size_bytes / 2**20:.1f} MiB.\n",
         "## Data and training\n",
-        _training(record, epochs, source.title if source else f"the user's own photos ({record.dataset})"),
+        _training(record, reached, source.title if source else f"the user's own photos ({record.dataset})"),
         "## Figures\n",
         _figures(evidence),
         "## Calibration\n",
@@ -45,14 +45,23 @@ _GENERAL_LIMITS = (
 )
 
 
-def _training(record: RunRecord, epochs: int, data: str) -> str:
+def _training(record: RunRecord, reached: Reached, data: str) -> str:
     trial = f" Only {record.limit} photos of each part were trained on: a trial." if record.limit else ""
     return (
         f"Data: {data}. A fixed tenth of the training photos, chosen by a hash of the photo, was held out for "
         f"validation and calibration.{trial}\n\n"
         f"Backbone `{record.backbone}` ({BACKBONES[record.backbone]}) Recipe `{record.recipe}`, seed {record.seed}, "
-        f"{epochs} of {record.epochs} epochs; the averaged weights are stored. Input: {record.size_px} px, "
+        f"{reached.epochs} of {record.epochs} epochs; {_weights(reached)}. Input: {record.size_px} px, "
         f"fit `{record.fit}`.\n"
+    )
+
+
+def _weights(reached: Reached) -> str:
+    if reached.blend is None:
+        return "the moving average of the weights is stored"
+    return (
+        f"stored is the moving average of the weights at the end ({reached.blend:.0%}) averaged with the probed start, the "
+        "share chosen on the validation part"
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 #: Shares of the end that are tried; 1 is plain fine-tuning.
-SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
+SHARES = (0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 
 
 def blended(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:

@@ -42,6 +42,14 @@ class RunRecord:
     limit: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a run came: epochs, and the share of its end where it ended in an average with its start."""
+
+    epochs: int
+    blend: float | None
+
+
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write the record of a new run, or check that an old one in `folder` is the same run.
 
@@ -74,8 +82,8 @@ def build_model(record: RunRecord) -> PlainClassifier:
     return PlainClassifier(MobileNet(SPECS[record.backbone]), len(record.class_ids))
 
 
-def load_model(folder: Path) -> tuple[RunRecord, PlainClassifier, int]:
-    """The run's record, its averaged model in evaluation mode, and how many epochs that has seen."""
+def load_model(folder: Path) -> tuple[RunRecord, PlainClassifier, Reached]:
+    """The run's record, its averaged model in evaluation mode, and how far the run came."""
     record = read_record(folder)
     path = folder / STATE_NAME
     if not path.exists():
@@ -83,4 +91,4 @@ def load_model(folder: Path) -> tuple[RunRecord, PlainClassifier, int]:
     state = torch.load(path, map_location="cpu", weights_only=True)
     model = build_model(record)
     model.load_state_dict(state["averaged"])
-    return record, model.eval(), int(state["epoch"])
+    return record, model.eval(), Reached(int(state["epoch"]), state["blend"])

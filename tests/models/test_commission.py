@@ -65,8 +65,13 @@ def test_a_run_continued_in_its_folder_ends_as_one_go(
 
 def test_a_run_is_on_record_and_its_model_can_be_built_again(photos: Path, tmp_path: Path) -> None:
     model = run_commission(commission(photos, tmp_path / "run"))
-    record, loaded, epochs = load_model(tmp_path / "run")
-    assert (record.recipe, record.backbone, record.class_ids, epochs) == ("own", "tiny", ("blue", "green", "red"), 2)
+    record, loaded, reached = load_model(tmp_path / "run")
+    assert (record.recipe, record.backbone, record.class_ids, reached.epochs) == (
+        "own",
+        "tiny",
+        ("blue", "green", "red"),
+        2,
+    )
     assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in loaded.state_dict().items())
 
 
