@@ -224,6 +224,8 @@ def read_labels(path: Path, levels: tuple[str, ...]) -> tuple[Label, ...]:
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BundleError(path.name, ["the label table cannot be read"]) from error
+    if any(None in row or None in row.values() for row in rows):
+        raise BundleError(path.name, [f"every line must have {len(expected)} values"])
     labels = tuple(Label(row["class_id"], row["label"], {level: row[level] for level in levels}) for row in rows)
     if len({label.class_id for label in labels}) != len(labels):
         raise BundleError(path.name, ["class ids are not unique"])
