@@ -20,7 +20,7 @@ def test_an_event_is_one_json_object_with_its_fields() -> None:
 
 def test_libraries_speak_in_the_same_form() -> None:
     stream = _configured(log_format="json")
-    logging.getLogger("uvicorn.error").warning("odd: %s", "thing")
+    logging.getLogger("a_library").warning("odd: %s", "thing")
     (line,) = _lines(stream)
     assert (line["event"], line["level"], line["process"]) == ("odd: thing", "warning", "gateway")
 
