@@ -8,7 +8,6 @@ five, phase 2 at evaluation always, a flat map gives identity views instead of N
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
@@ -236,14 +235,3 @@ def smoothed_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     others = (1.0 - SMOOTHED_LABEL) / (logits.shape[1] - 1)
     picked = log_p.gather(1, labels.unsqueeze(1)).squeeze(1)
     return -(SMOOTHED_LABEL * picked + others * (log_p.sum(1) - picked)).mean()
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseSchedule:
-    """Which phase an epoch trains in: 0 for the first `all_peaks_epochs`, then 1."""
-
-    all_peaks_epochs: int = 21
-
-    def at(self, epoch: int) -> Phase:
-        """The phase of a zero-based epoch."""
-        return 0 if epoch < self.all_peaks_epochs else 1

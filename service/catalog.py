@@ -10,7 +10,7 @@ Route names are made here and nowhere else:
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -102,8 +102,3 @@ def decode_catalog(raw: bytes | msgspec.Raw) -> Catalog:
 def encode_catalog(catalog: Catalog) -> bytes:
     """Write a catalog as JSON."""
     return msgspec.json.encode(catalog)
-
-
-def to_builtins(value: Any) -> Any:
-    """Plain dictionaries and lists, for printing."""
-    return msgspec.to_builtins(value)
