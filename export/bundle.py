@@ -21,6 +21,7 @@ from export.provenance import SOURCES, licence_of
 from export.runtime import Graph
 from export.scores import sample_images
 from models.backbones import SPECS
+from models.bundle import check_bundle
 from models.evaluation.figures import metrics
 from models.manifest import (
     MANIFEST_NAME,
@@ -31,7 +32,6 @@ from models.manifest import (
     Output,
     Training,
     Variant,
-    check_bundle,
     file_sha256,
 )
 from models.plain import PlainClassifier

@@ -1,8 +1,9 @@
 """The bundle format: what training hands to serving, and nothing else.
 
 A bundle is a folder `<name>/<version>/` with `manifest.json`, one or more ONNX files, `labels.csv`, `card.md` and
-`samples.npz`. This module owns the manifest's schema, the label table and the check that a folder keeps what its
-manifest promises; it names every fault at once. It loads no graph: that is the engine's part. Torch-free.
+`samples.npz`, and `vocabulary.json` where the graph reads a text. This module owns the manifest's schema and the label
+table; it names every fault at once. Whether a folder keeps what its manifest promises is `models.bundle`'s part. No
+torch, no numpy: the gateway reads it too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Literal
 
 from packaging.version import InvalidVersion, Version
@@ -27,12 +28,16 @@ System = Literal[
 ]
 Task = Literal["classify", "ground", "answer", "route"]
 Precision = Literal["fp32", "fp16", "int8"]
+#: What `uncertain_below` is compared with; of each, a higher value means a subject that the model knows.
+UncertaintyScore = Literal["max_softmax", "energy", "distance"]
 #: `onnx` runs the bundle's graph; the others are the fakes that test the service without weights.
 Backend = Literal["onnx", "echo", "slow", "crash", "wedge", "nan"]
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
+#: A share of photos below one, written as a JSON key: "0.9".
+Coverage = Annotated[str, StringConstraints(pattern=r"^0\.[0-9]{1,6}$")]
 
 
 class _Part(BaseModel):
@@ -45,6 +50,15 @@ class ImageInput(_Part):
     size_px: int = Field(ge=16, le=2048)
     fit: Literal["crop", "squash", "letterbox"]
     interpolation: Literal["linear"] = "linear"
+
+
+class TextInput(_Part):
+    """How a text becomes the graph's `phrases` input, int64 [N, phrases, words]: word ids by the vocabulary in `file`."""
+
+    kind: Literal["phrases"] = "phrases"
+    phrases: int = Field(ge=3, le=64)
+    words: int = Field(ge=2, le=32)
+    file: FileName = "vocabulary.json"
 
 
 class Output(_Part):
@@ -77,13 +91,32 @@ class Variant(_Part):
 class Calibration(_Part):
     """What turns scores into honest answers; all of it fitted on held-out training photos.
 
-    `uncertain_below` flags an answer whose highest probability is lower. `conformal` maps a coverage, as a string
-    such as "0.9", to the quantile of the nonconformity score 1 - p(label).
+    `uncertain_below` flags an answer whose `score` is lower. `conformal` maps a coverage, as a string such as "0.9", to
+    the quantile of the nonconformity score 1 - p(label); `conformal_levels` does the same for groups of each level.
+    `pooled_temperature` is for several photos of one subject. A text whose agreement with the photo is below
+    `text_conflict_below` speaks of something else.
     """
 
     temperature: float = Field(default=1.0, gt=0.01, lt=100)
-    uncertain_below: float | None = Field(default=None, ge=0, le=1)
-    conformal: dict[str, float] = {}
+    score: UncertaintyScore = "max_softmax"
+    uncertain_below: float | None = None
+    conformal: dict[Coverage, float] = {}
+    conformal_levels: dict[Slug, dict[Coverage, float]] = {}
+    pooled_temperature: float | None = Field(default=None, gt=0.01, lt=100)
+    text_conflict_below: float | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Calibration:
+        below = self.uncertain_below
+        if self.score == "max_softmax" and below is not None and not 0 <= below <= 1:
+            raise ValueError(f"uncertain_below is {below}, but a probability lies within 0 and 1")
+        return self
+
+
+class ExplanationFacts(_Part):
+    """What was measured of the explanations: `faithful` if removing what they show hurts more than either control."""
+
+    faithful: bool
 
 
 class Training(_Part):
@@ -127,13 +160,16 @@ class Manifest(_Part):
     task: Task
     domain: Slug | None = None
     default: bool = False
+    experimental: bool = False
     image: ImageInput
+    text: TextInput | None = None
     outputs: tuple[Output, ...]
     graphs: dict[Literal["main", "vision", "fuse"], FileName] = {}
     variants: tuple[Variant, ...] = ()
     files: dict[FileName, Sha256]
     levels: tuple[Slug, ...] = ()
     calibration: Calibration = Calibration()
+    explanation: ExplanationFacts | None = None
     batch_curve_ms: dict[int, float] = {}
     batch_wait_ms: float = Field(default=0.0, ge=0, le=1000)
     training: Training | None = None
@@ -153,13 +189,26 @@ class Manifest(_Part):
             faults.append("graphs must name 'main', or 'vision' and 'fuse'")
         if self.backend != "onnx" and self.system != "testing":
             faults.append(f"backend {self.backend!r} belongs to system 'testing' only")
+        faults.extend(self._text_faults())
         named = [*self.graphs.values(), *(variant.file for variant in self.variants)]
+        if self.text is not None:
+            named.append(self.text.file)
         faults.extend(f"{file} has no sha256 under 'files'" for file in named if file not in self.files)
         if self.task == "classify" and self.domain is None:
             faults.append("a classify bundle needs a domain")
+        if unknown := self.calibration.conformal_levels.keys() - set(self.levels):
+            faults.append(f"calibration.conformal_levels names {', '.join(sorted(unknown))}, not among the levels")
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _text_faults(self) -> list[str]:
+        """Of the classifiers, the bimodal one alone reads a text, and it cannot do without."""
+        if (self.text is not None) == (self.system == "pma"):
+            return []
+        if self.text is None:
+            return ["a pma bundle needs 'text'"]
+        return [f"a bundle of system {self.system!r} reads no text, but 'text' is given"]
 
     @property
     def identity(self) -> str:
@@ -230,53 +279,6 @@ def read_labels(path: Path, levels: tuple[str, ...]) -> tuple[Label, ...]:
     if len({label.class_id for label in labels}) != len(labels):
         raise BundleError(path.name, ["class ids are not unique"])
     return labels
-
-
-def check_bundle(folder: Path) -> list[str]:
-    """Name every fault of a bundle folder, without loading its graphs; an empty list means that it holds."""
-    try:
-        manifest = read_manifest(folder)
-    except BundleError as error:
-        return error.faults
-    faults = _check_place(folder, manifest)
-    for name, digest in manifest.files.items():
-        faults += _check_file(folder, name, digest)
-    if manifest.task == "classify":
-        faults += _check_labels(folder, manifest)
-    return faults
-
-
-def _check_place(folder: Path, manifest: Manifest) -> list[str]:
-    faults = []
-    if folder.name != manifest.version:
-        faults.append(f"the folder is called {folder.name} but the manifest says version {manifest.version}")
-    if folder.parent.name != manifest.name:
-        faults.append(f"the parent folder is called {folder.parent.name} but the manifest says name {manifest.name}")
-    return faults
-
-
-def _check_file(folder: Path, name: str, digest: str) -> list[str]:
-    path = folder / name
-    if len(PurePosixPath(name).parts) != 1 or path.is_symlink():
-        return [f"{name} must be a plain file inside the bundle"]
-    if not path.is_file():
-        return [f"{name} is missing"]
-    if file_sha256(path) != digest:
-        return [f"{name} does not have the sha256 that the manifest states"]
-    return []
-
-
-def _check_labels(folder: Path, manifest: Manifest) -> list[str]:
-    if "labels.csv" not in manifest.files or not (folder / "labels.csv").is_file():
-        return ["a classify bundle needs labels.csv, listed under 'files'"]
-    try:
-        labels = read_labels(folder / "labels.csv", manifest.levels)
-    except BundleError as error:
-        return error.faults
-    logits = next((output for output in manifest.outputs if output.name == "logits"), None)
-    if logits is None or logits.shape != (len(labels),):
-        return [f"labels.csv has {len(labels)} classes, which the output 'logits' does not match"]
-    return []
 
 
 def file_sha256(path: Path) -> str:

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from packaging.version import InvalidVersion, Version
 
-from models.manifest import BundleError, Label, Manifest, check_bundle, read_labels, read_manifest
+from models.bundle import check_bundle
+from models.manifest import BundleError, Label, Manifest, read_labels, read_manifest
 from service.engine.backends.base import Array, Backend, Border, EngineError, Session
 from service.engine.backends.providers import PROFILE_BATCHES
 from service.engine.curve import LatencyCurve

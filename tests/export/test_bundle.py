@@ -19,10 +19,11 @@ from export.bundle import Order, export_bundle
 from export.evidence import calibrate
 from export.parity import ParityError
 from export.runtime import Graph
+from models.bundle import check_bundle
 from models.calibration import softmax
 from models.evaluation.figures import Scored
 from models.evaluation.items import Part
-from models.manifest import check_bundle, read_labels, read_manifest
+from models.manifest import read_labels, read_manifest
 from models.training.data import DataError
 from models.training.runs import read_record
 from service.engine.engine import Engine

@@ -8,7 +8,8 @@ import onnx
 import pytest
 
 from export.operators import check_graph
-from models.manifest import MANIFEST_NAME, check_bundle, read_manifest
+from models.bundle import check_bundle
+from models.manifest import MANIFEST_NAME, read_manifest
 from service.stores import ZOO
 
 SIZE_LIMIT_BYTES = 16 << 20

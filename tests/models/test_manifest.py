@@ -1,4 +1,4 @@
-"""The bundle format: what a manifest may say, and that a folder's every fault is named at once."""
+"""The bundle format: what a manifest may say, and that its every fault is named at once."""
 
 import csv
 import json
@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from models.bundle import check_bundle
 from models.manifest import (
     FORMAT,
     MANIFEST_BYTES_LIMIT,
     BundleError,
-    check_bundle,
     parse_model_name,
     read_labels,
     read_manifest,
@@ -53,6 +53,16 @@ def test_a_sound_bundle_has_no_faults(bundle: Path) -> None:
         ({"files": {"../escape": "0" * 64}}, "files"),
         ({"files": {"model.onnx": "abc"}}, "files"),
         ({"name": "Not A Slug"}, "name"),
+        ({"system": "pma"}, "a pma bundle needs 'text'"),
+        ({"text": {"phrases": 12, "words": 6}}, "of system 'plain' reads no text"),
+        ({"system": "pma", "text": {"phrases": 12, "words": 6}}, "vocabulary.json has no sha256"),
+        ({"system": "pma", "text": {"kind": "speech", "phrases": 2, "words": 6}}, "text.kind"),
+        ({"calibration": {"uncertain_below": -3.0}}, "a probability lies within 0 and 1"),
+        ({"calibration": {"score": "luck"}}, "calibration.score"),
+        ({"calibration": {"conformal": {"90 %": 0.4}}}, "conformal"),
+        ({"calibration": {"conformal_levels": {"genus": {"0.9": 0.4}}}}, "names genus, not among the levels"),
+        ({"calibration": {"pooled_temperature": 0}}, "pooled_temperature"),
+        ({"explanation": {}}, "explanation.faithful"),
     ],
 )
 def test_an_impossible_manifest_is_named(bundle: Path, changes: dict[str, Any], fault: str) -> None:
@@ -67,26 +77,23 @@ def test_every_fault_of_the_schema_is_named_at_once(bundle: Path) -> None:
     assert all(word in faults for word in ("surprise", "system", "temperature"))
 
 
-def test_every_fault_of_the_folder_is_named_at_once(bundle: Path) -> None:
-    (bundle / "model.onnx").write_bytes(b"changed")
-    (bundle / "card.md").unlink()
-    moved = bundle.rename(bundle.with_name("2.0.0"))
-    faults = check_bundle(moved)
-    assert any("does not have the sha256" in fault for fault in faults)
-    assert "card.md is missing" in faults
-    assert any("folder is called 2.0.0" in fault for fault in faults)
-
-
-def test_a_link_is_not_a_file_of_the_bundle(bundle: Path) -> None:
-    outside = bundle.parent / "outside.md"
-    (bundle / "card.md").rename(outside)
-    (bundle / "card.md").symlink_to(outside)
-    assert any("plain file inside" in fault for fault in check_bundle(bundle))
-
-
-def test_labels_must_agree_with_the_graph(bundle: Path) -> None:
-    rewrite_manifest(bundle, outputs=[{"name": "logits", "shape": [7]}])
-    assert any("3 classes" in fault for fault in check_bundle(bundle))
+def test_everything_that_may_be_measured_is_kept(bundle: Path) -> None:
+    rewrite_manifest(
+        bundle,
+        experimental=True,
+        explanation={"faithful": False},
+        calibration={
+            "score": "energy",
+            "uncertain_below": -7.5,
+            "conformal_levels": {"warmth": {"0.9": 0.1}},
+            "pooled_temperature": 1.4,
+            "text_conflict_below": -2.0,
+        },
+    )
+    assert check_bundle(bundle) == []
+    manifest = read_manifest(bundle)
+    assert (manifest.experimental, manifest.explanation and manifest.explanation.faithful) == (True, False)
+    assert (manifest.calibration.score, manifest.calibration.uncertain_below) == ("energy", -7.5)
 
 
 def test_a_newer_format_is_refused_in_one_sentence(bundle: Path) -> None:

@@ -1,0 +1,71 @@
+"""A bundle's folder as a whole: whether it keeps what its manifest promises, every fault named at once.
+
+Owns the comparison of the files with the manifest. It loads no graph: that is the engine's part. Torch-free.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from models.manifest import BundleError, Manifest, TextInput, file_sha256, read_labels, read_manifest
+from models.text.vocabulary import read_vocabulary
+
+
+def check_bundle(folder: Path) -> list[str]:
+    """Name every fault of a bundle folder, without loading its graphs; an empty list means that it holds."""
+    try:
+        manifest = read_manifest(folder)
+    except BundleError as error:
+        return error.faults
+    faults = _check_place(folder, manifest)
+    for name, digest in manifest.files.items():
+        faults += _check_file(folder, name, digest)
+    if manifest.task in ("classify", "route"):
+        faults += _check_labels(folder, manifest)
+    if manifest.text is not None:
+        faults += _check_vocabulary(folder, manifest.text)
+    return faults
+
+
+def _check_place(folder: Path, manifest: Manifest) -> list[str]:
+    faults = []
+    if folder.name != manifest.version:
+        faults.append(f"the folder is called {folder.name} but the manifest says version {manifest.version}")
+    if folder.parent.name != manifest.name:
+        faults.append(f"the parent folder is called {folder.parent.name} but the manifest says name {manifest.name}")
+    return faults
+
+
+def _check_file(folder: Path, name: str, digest: str) -> list[str]:
+    path = folder / name
+    if len(PurePosixPath(name).parts) != 1 or path.is_symlink():
+        return [f"{name} must be a plain file inside the bundle"]
+    if not path.is_file():
+        return [f"{name} is missing"]
+    if file_sha256(path) != digest:
+        return [f"{name} does not have the sha256 that the manifest states"]
+    return []
+
+
+def _check_labels(folder: Path, manifest: Manifest) -> list[str]:
+    if "labels.csv" not in manifest.files or not (folder / "labels.csv").is_file():
+        return [f"a {manifest.task} bundle needs labels.csv, listed under 'files'"]
+    try:
+        labels = read_labels(folder / "labels.csv", manifest.levels)
+    except BundleError as error:
+        return error.faults
+    logits = next((output for output in manifest.outputs if output.name == "logits"), None)
+    if logits is None or logits.shape != (len(labels),):
+        return [f"labels.csv has {len(labels)} classes, which the output 'logits' does not match"]
+    return []
+
+
+def _check_vocabulary(folder: Path, text: TextInput) -> list[str]:
+    try:
+        vocabulary = read_vocabulary(folder / text.file)
+    except BundleError as error:
+        return [f"{text.file}: {fault}" for fault in error.faults]
+    if (vocabulary.phrases, vocabulary.length) != (text.phrases, text.words):
+        made = f"{vocabulary.phrases} phrases of {vocabulary.length} words"
+        return [f"{text.file} makes {made}; the manifest's 'text' says {text.phrases} of {text.words}"]
+    return []
