@@ -10,8 +10,8 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 VALIDATION_SHARE = 0.1
@@ -22,15 +22,20 @@ class DataError(ValueError):
     """A data set cannot be read as it stands; the message says which file and what to change."""
 
 
+#: Left, top, right and bottom of the subject, as shares of the stored photo's sides.
+Box = tuple[float, float, float, float]
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One stored view of one photo."""
+    """One stored view of one photo; `subject` is where its subject is, where that is known and not the whole view."""
 
     path: Path
     class_id: str
     split: str
     photo: str
     framing: str = "whole"
+    subject: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +81,7 @@ def _finish(name: str, found: Iterable[Row]) -> Dataset:
     rows = list(found)
     has_own = any(row.split == "validation" for row in rows)
     split = [
-        Row(row.path, row.class_id, "validation", row.photo, row.framing)
-        if row.split == "train" and not has_own and is_validation(row.photo)
-        else row
+        replace(row, split="validation") if row.split == "train" and not has_own and is_validation(row.photo) else row
         for row in rows
     ]
     class_ids = tuple(sorted({row.class_id for row in split}))
@@ -112,9 +115,21 @@ def _csv_index(path: Path) -> Iterable[Row]:
 
 
 def _cub_birds(root: Path) -> Iterable[Row]:
+    """Crops and whole photos; of a whole photo the bird's box is known."""
     for line in read_csv(root / "index.csv.gz", ("path", "framing", "split", "image_id")):
         path = root / line["path"]
-        yield Row(path, path.parent.name, line["split"], line["image_id"], line["framing"])
+        subject = _box(line) if line["framing"] == "whole" else None
+        yield Row(path, path.parent.name, line["split"], line["image_id"], line["framing"], subject)
+
+
+def _box(line: Mapping[str, str]) -> Box | None:
+    """The official box, given in pixels of the original photo; None where the index does not tell it."""
+    try:
+        x, y, width, height = (float(line[f"box_{name}"]) for name in ("x", "y", "w", "h"))
+        across, down = float(line["orig_width"]), float(line["orig_height"])
+    except (KeyError, ValueError):
+        return None
+    return max(0.0, x / across), max(0.0, y / down), min(1.0, (x + width) / across), min(1.0, (y + height) / down)
 
 
 def _stanford_cars(root: Path) -> Iterable[Row]:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from models.preprocess import Fit, ImageError, Pixels, decode, fit_pixels
-from models.training.data import DataError
+from models.training.data import Box, DataError
 
 MEMORY_LIMIT_BYTES = 6 * 2**30
 _BATCHES_AHEAD = 3
@@ -29,12 +29,24 @@ class Augmentation:
     """Bounds of the random views.
 
     `area_min` is the smallest share of the photo's area that is kept, `aspect` the largest change of its shape as a
-    factor, `colour` the largest relative change of brightness, contrast and saturation.
+    factor, `colour` the largest relative change of brightness, contrast and saturation. `approach` is how far a view
+    of a photo with a known subject may first go towards it: 0 not at all, 1 as far as its box.
     """
 
     area_min: float = 0.5
     aspect: float = 1.33
     colour: float = 0.2
+    approach: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A stored photo to learn from: its class's output index, the bounds of its views, and its subject if known."""
+
+    path: Path
+    label: int
+    bounds: Augmentation
+    subject: Box | None = None
 
 
 class PhotoStore:
@@ -61,8 +73,16 @@ class PhotoStore:
         return pixels
 
 
-def random_view(pixels: Pixels, size_px: int, bounds: Augmentation, rng: np.random.Generator) -> Pixels:
-    """A random part of the photo, perhaps mirrored and re-coloured: uint8 [size_px, size_px, 3]."""
+def random_view(
+    pixels: Pixels, size_px: int, bounds: Augmentation, rng: np.random.Generator, subject: Box | None = None
+) -> Pixels:
+    """A random part of the photo, perhaps mirrored and re-coloured: uint8 [size_px, size_px, 3].
+
+    Where the subject is known and may be approached, the part is taken from between photo and subject: a small part of
+    a whole photo would often miss it.
+    """
+    if subject is not None and bounds.approach > 0:
+        pixels = _approach(pixels, subject, rng.uniform(0.0, bounds.approach))
     rows, columns = pixels.shape[:2]
     area = rng.uniform(bounds.area_min, 1.0)
     shape = np.exp(rng.uniform(-np.log(bounds.aspect), np.log(bounds.aspect)) / 2)
@@ -74,6 +94,16 @@ def random_view(pixels: Pixels, size_px: int, bounds: Augmentation, rng: np.rand
     if rng.random() < 0.5:
         view = np.ascontiguousarray(view[:, ::-1])
     return _recolour(view, bounds.colour, rng)
+
+
+def _approach(pixels: Pixels, subject: Box, share: float) -> Pixels:
+    """The photo with all four edges moved that share of their way to the subject's box."""
+    rows, columns = pixels.shape[:2]
+    left, top, right, bottom = subject
+    first_row, first_column = int(share * top * rows), int(share * left * columns)
+    last_row = rows - int(share * (1 - bottom) * rows)
+    last_column = columns - int(share * (1 - right) * columns)
+    return pixels[first_row:last_row, first_column:last_column]
 
 
 def _recolour(view: Pixels, most: float, rng: np.random.Generator) -> Pixels:
@@ -95,26 +125,20 @@ def to_tensor(views: Sequence[Pixels]) -> Tensor:
 
 
 def training_batches(
-    store: PhotoStore,
-    paths: Sequence[Path],
-    labels: Sequence[int],
-    batch: int,
-    size_px: int,
-    bounds: Augmentation,
-    seed: int,
+    store: PhotoStore, examples: Sequence[Example], batch: int, size_px: int, seed: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of shuffled random views, prepared ahead by a thread; the last incomplete batch is left out.
 
     Yields images f32 [batch, 3, size_px, size_px] and labels int64 [batch]. The same seed gives the same epoch.
     """
     rng = np.random.default_rng(seed)
-    order = rng.permutation(len(paths))
+    order = rng.permutation(len(examples))
     steps = len(order) // batch
 
     def prepare(step: int) -> tuple[Tensor, Tensor]:
-        chosen = order[step * batch : (step + 1) * batch]
-        views = [random_view(store[paths[i]], size_px, bounds, rng) for i in chosen]
-        return to_tensor(views), torch.tensor([labels[i] for i in chosen])
+        chosen = [examples[i] for i in order[step * batch : (step + 1) * batch]]
+        views = [random_view(store[one.path], size_px, one.bounds, rng, one.subject) for one in chosen]
+        return to_tensor(views), torch.tensor([one.label for one in chosen])
 
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="views")  # one: the draws keep their order
     try:

@@ -14,9 +14,9 @@ from models.training.commission import Commission, Start, run_commission
 from models.training.data import DataError, read_dataset
 from models.training.loop import HISTORY_NAME
 from models.training.recipes import plain
-from models.training.recipes.plain import RECIPES, accuracy, with_epochs
+from models.training.recipes.plain import RECIPES, Framing, accuracy, examples_of, with_epochs
 from models.training.runs import load_model, read_record
-from models.training.views import PhotoStore
+from models.training.views import Augmentation, PhotoStore
 from tests.photosets import RECIPE, TINY, TINY_PX, write_image_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -133,7 +133,7 @@ def test_a_limit_uses_so_many_photos(photos: Path, tmp_path: Path) -> None:
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no recipe 'bees'; choose birds, cars, own"):
+    with pytest.raises(DataError, match="no recipe 'bees'; choose birds, birds_second, cars, own"):
         run_commission(replace(commission(photos, tmp_path / "run"), recipe="bees"))
 
 
@@ -147,6 +147,17 @@ def test_a_file_that_holds_other_weights_is_named(
     asked = replace(commission(photos, tmp_path / "run"), recipe=recipe, weights=weights)
     with pytest.raises(DataError, match=f"does not hold the published weights of {backbone}"):
         run_commission(asked)
+
+
+def test_a_framing_is_shown_as_often_and_in_the_bounds_that_the_recipe_says(photos: Path) -> None:
+    dataset = read_dataset("folder", photos)
+    rows = dataset.part("train")
+    close = Augmentation(area_min=0.9)
+    twice = replace(RECIPE, framings={"whole": Framing(2, close)})
+    assert [example.label for example in examples_of(twice, dataset, rows[:2])] == [0, 0, 0, 0]
+    assert {example.bounds for example in examples_of(twice, dataset, rows)} == {close}
+    crops = [replace(row, framing="crop") for row in rows]
+    assert len(examples_of(twice, dataset, crops)) == len(rows)
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,14 @@ import torch
 from models.preprocess import preprocess
 from models.training import views
 from models.training.data import DataError
-from models.training.views import Augmentation, PhotoStore, evaluation_batches, random_view, training_batches
+from models.training.views import (
+    Augmentation,
+    Example,
+    PhotoStore,
+    evaluation_batches,
+    random_view,
+    training_batches,
+)
 from tests.photosets import write_photo
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -29,7 +37,8 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def batches_of(paths: list[Path], seed: int, batch: int = 3) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    return training_batches(PhotoStore(24), paths, range(len(paths)), batch, 24, LIVELY, seed)
+    examples = [Example(path, label, LIVELY) for label, path in enumerate(paths)]
+    return training_batches(PhotoStore(24), examples, batch, 24, seed)
 
 
 def test_a_view_without_augmentation_is_the_photo_or_its_mirror() -> None:
@@ -37,6 +46,24 @@ def test_a_view_without_augmentation_is_the_photo_or_its_mirror() -> None:
     rng = np.random.default_rng(1)
     seen = {random_view(pixels, 24, STILL, rng).tobytes() for _ in range(20)}
     assert seen == {pixels.tobytes(), np.ascontiguousarray(pixels[:, ::-1]).tobytes()}
+
+
+def test_a_view_between_photo_and_subject_shows_the_subject_whole() -> None:
+    pixels = np.zeros((50, 80, 3), np.uint8)
+    pixels[10:20, 60:76] = 255
+    bounds = Augmentation(area_min=1.0, aspect=1.0, colour=0.0, approach=1.0)
+    rng = np.random.default_rng(3)
+    views = [random_view(pixels, 64, bounds, rng, (60 / 80, 10 / 50, 76 / 80, 20 / 50)) for _ in range(200)]
+    shares = [float(view.mean()) / 255 for view in views]
+    assert min(shares) == pytest.approx(0.04, abs=0.01)
+    assert max(shares) > 0.6
+    assert all((view > 200).any() for view in views)
+
+
+def test_an_unknown_subject_is_not_approached() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
+    views = [random_view(pixels, 24, replace(LIVELY, approach=far), np.random.default_rng(1)) for far in (0.0, 1.0)]
+    assert np.array_equal(*views)
 
 
 def test_views_keep_within_the_bounds_of_colour() -> None:
