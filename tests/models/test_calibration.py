@@ -148,3 +148,12 @@ def test_a_value_under_two_parents_is_named_by_its_path() -> None:
     found = cars.roll_up(np.array([0.5, 0.0, 0.5]), 0.9)
     assert found is not None
     assert found.label == "Dodge Sprinter"
+
+
+def test_levels_sum_probabilities_over_their_groups() -> None:
+    assert BIRDS.names == ("family", "species")
+    assert BIRDS.groups("family").tolist() == [0, 0, 1, 1]
+    assert BIRDS.labels("family") == ("Corvidae", "Laridae")
+    sums = BIRDS.sums("family", [[0.5, 0.2, 0.2, 0.1], [0.0, 0.0, 0.5, 0.5]])
+    assert sums.tolist() == [pytest.approx([0.7, 0.3]), [0.0, 1.0]]
+    assert BIRDS.sums("species", [0.4, 0.3, 0.2, 0.1]).tolist() == pytest.approx([0.4, 0.3, 0.3])

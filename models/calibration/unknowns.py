@@ -1,0 +1,125 @@
+"""How known a photo looks to a model: scores, the threshold of `uncertain`, and which score tells unknown subjects best.
+
+In every score higher means more known. What is compared stands in a bundle's manifest; the class directions of the
+distance need a file of their own.
+
+Sources: highest probability, Hendrycks and Gimpel, ICLR 2017; energy, Liu et al., NeurIPS 2020; distance to class means
+in feature space, after Lee et al., NeurIPS 2018, here on directions; AUROC as the probability of a right order, Hanley and
+McNeil, Radiology 1982.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.calibration.probabilities import Floats, Numbers
+
+FLAGGED_LIMIT = 0.05
+RESAMPLES = 1_000
+#: The score that needs nothing but probabilities; another must be better than it beyond chance.
+PLAIN_SCORE = "max_softmax"
+_ROUNDING = 1e-9
+
+
+def energy_scores(logits: Numbers, temperature: float = 1.0) -> Floats:
+    """The negative free energy T log sum exp(logit / T) over the last axis of logits [..., C]."""
+    scaled = np.asarray(logits, np.float64) / temperature
+    most = scaled.max(-1, keepdims=True)
+    sums = np.log(np.exp(scaled - most).sum(-1)) + most[..., 0]
+    return np.asarray(temperature * sums, np.float64)
+
+
+def class_directions(features: Numbers, labels: Numbers, classes: int) -> Floats:
+    """The mean direction of each class's features [N, D]: unit rows [C, D]; zero for a class without photos."""
+    rows = _directions(np.asarray(features, np.float64))
+    sums = np.zeros((classes, rows.shape[1]))
+    np.add.at(sums, np.asarray(labels, np.int64), rows)
+    return _directions(sums)
+
+
+def distance_scores(features: Numbers, directions: Floats) -> Floats:
+    """The cosine of features [..., D] with the nearest of the classes' directions [C, D]: 1 is at it, -1 opposite."""
+    return np.asarray((_directions(np.asarray(features, np.float64)) @ directions.T).max(-1), np.float64)
+
+
+def _directions(rows: Floats) -> Floats:
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12), np.float64)
+
+
+def uncertain_threshold(scores: Numbers, flagged_limit: float = FLAGGED_LIMIT) -> float:
+    """The highest threshold such that at most this share of known subjects [N] has a score below it."""
+    ordered = np.sort(np.asarray(scores, np.float64))
+    return float(ordered[math.floor(flagged_limit * len(ordered) + _ROUNDING)])
+
+
+def auroc(positive: Numbers, negative: Numbers) -> float:
+    """The probability that a positive's score is above a negative's, equal ones counting half."""
+    high, low = np.asarray(positive, np.float64), np.sort(np.asarray(negative, np.float64))
+    below = np.searchsorted(low, high, side="left")
+    below_or_equal = np.searchsorted(low, high, side="right")
+    return float((below + below_or_equal).sum() / (2 * len(high) * len(low)))
+
+
+@dataclass(frozen=True, slots=True)
+class Auroc:
+    """An AUROC with its 95 % bootstrap interval."""
+
+    value: float
+    interval: tuple[float, float]
+
+
+def auroc_interval(known: Numbers, unknown: Numbers, seed: int = 0, resamples: int = RESAMPLES) -> Auroc:
+    """How well scores tell known [N] from unknown [M], both resampled."""
+    (values,) = _resampled([known], [unknown], seed, resamples)
+    low, high = np.quantile(values, [0.025, 0.975])
+    return Auroc(auroc(known, unknown), (float(low), float(high)))
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreChoice:
+    """The chosen score, its threshold on known subjects, and the AUROC of every score that was tried."""
+
+    score: str
+    threshold: float
+    tried: dict[str, Auroc]
+
+
+def choose_score(known: Mapping[str, Numbers], unknown: Mapping[str, Numbers], seed: int = 0) -> ScoreChoice:
+    """The score that tells validation photos apart best; `max_softmax` unless another is better beyond chance.
+
+    Both mappings hold, for each score, its values for the same photos in the same order. A score is better where the
+    95 % interval of the paired difference of AUROCs excludes 0.
+
+    Raises:
+        ValueError: `max_softmax` is not among the scores.
+    """
+    if PLAIN_SCORE not in known:
+        raise ValueError(f"{PLAIN_SCORE!r} is what other scores are compared with, and is missing")
+    names = list(known)
+    samples = _resampled([known[name] for name in names], [unknown[name] for name in names], seed, RESAMPLES)
+    tried = {}
+    for name, values in zip(names, samples, strict=True):
+        low, high = np.quantile(values, [0.025, 0.975])
+        tried[name] = Auroc(auroc(known[name], unknown[name]), (float(low), float(high)))
+    plain = samples[names.index(PLAIN_SCORE)]
+    better = [
+        name for name, values in zip(names, samples, strict=True) if float(np.quantile(values - plain, 0.025)) > 0
+    ]
+    best = max(better, key=lambda name: tried[name].value, default=PLAIN_SCORE)
+    return ScoreChoice(best, uncertain_threshold(known[best]), tried)
+
+
+def _resampled(known: list[Numbers], unknown: list[Numbers], seed: int, resamples: int) -> list[Floats]:
+    """AUROCs of several scores over the same resamples of known and of unknown photos: one row a score."""
+    inside, outside = np.asarray(known, np.float64), np.asarray(unknown, np.float64)
+    rng = np.random.default_rng(seed)
+    values = np.empty((len(inside), resamples))
+    for place in range(resamples):
+        drawn = rng.integers(0, inside.shape[1], inside.shape[1])
+        others = rng.integers(0, outside.shape[1], outside.shape[1])
+        values[:, place] = [auroc(a[drawn], b[others]) for a, b in zip(inside, outside, strict=True)]
+    return list(values)
