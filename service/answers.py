@@ -11,11 +11,20 @@ from msgspec import UNSET, UnsetType
 
 
 class Parameters(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the caller asked for, validated at the edge; the engine trusts it."""
+    """What the caller asked for, validated at the edge; the engine trusts it.
+
+    `text` describes the subject in a person's words. `candidates` are class ids, labels or values of levels that the
+    answer may be of. `certainty` is what a level needs to be reported. `force` answers where the router would refuse.
+    `draw` wants the explanation drawn on the photo, as a PNG, in place of the answer.
+    """
 
     top_k: int = 5
     explain: bool = False
     text: str | None = None
+    candidates: tuple[str, ...] = ()
+    certainty: float = 0.9
+    force: bool = False
+    draw: bool = False
 
 
 class ModelRef(msgspec.Struct, frozen=True):

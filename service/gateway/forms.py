@@ -1,7 +1,7 @@
 """Bodies that carry a photo among fields: multipart/form-data (RFC 7578) and JSON with base64.
 
-Owns their grammar and their limits: size and number of fields, one photo. What a field means is the schema's affair,
-what the photo's bytes are is the uploads'. Everything stays in memory; nothing is written to disk.
+Owns their grammar and their limits: size and number of fields and of photos. What a field means is the schema's affair,
+what the photos' bytes are is the uploads'. Everything stays in memory; nothing is written to disk.
 """
 
 from __future__ import annotations
@@ -14,19 +14,22 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service.errors import BadRequest, InvalidParameter, TooLarge
-from service.gateway.schema import Scalar
+from service.gateway.schema import Value
 
-#: The field that holds the photo, in both forms.
+#: The field that holds the photo, in both forms; and that of several photos of one subject: repeated, or a list.
 IMAGE = "image"
+IMAGES = "images"
+IMAGES_LIMIT = 5
 FIELDS_LIMIT = 32
 
 
 @dataclass(slots=True)
 class Form:
-    """A form's content; `image` is None where it was not sent."""
+    """A form's content; `image` is None and `images` empty where they were not sent."""
 
-    fields: dict[str, Scalar] = field(default_factory=dict)
+    fields: dict[str, Value] = field(default_factory=dict)
     image: bytes | None = None
+    images: list[bytes] = field(default_factory=list)
 
 
 class MultipartForm:
@@ -34,8 +37,8 @@ class MultipartForm:
 
     `write` takes pieces of any size; `finish` gives the form. Both raise:
         BadRequest: the body is not multipart, breaks off, or has more than `FIELDS_LIMIT` fields.
-        InvalidParameter: a field is given twice, or is not UTF-8.
-        TooLarge: a field other than the photo is above its limit.
+        InvalidParameter: a field is given twice, or is not UTF-8; there are more than `IMAGES_LIMIT` images.
+        TooLarge: a field other than a photo is above its limit.
     """
 
     def __init__(self, content_type: bytes, field_limit_bytes: int) -> None:
@@ -101,14 +104,17 @@ class MultipartForm:
         if not self._name:
             raise BadRequest('A part of the multipart body has no Content-Disposition: form-data with a name="...".')
         if self._name in self._names:
-            raise InvalidParameter(f"Field {self._name[:64]!r} is given twice.")
+            if self._name != IMAGES:
+                raise InvalidParameter(f"Field {self._name[:64]!r} is given twice.")
+            if len(self._form.images) == IMAGES_LIMIT:
+                raise _too_many_images()
         if len(self._names) == FIELDS_LIMIT:
             raise BadRequest(f"The form has more than {FIELDS_LIMIT} fields.")
         self._names.add(self._name)
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
         self._size += end - start
-        if self._size > self._field_limit_bytes and self._name != IMAGE:
+        if self._size > self._field_limit_bytes and self._name not in (IMAGE, IMAGES):
             raise _field_too_large(self._name, self._field_limit_bytes)
         self._pieces.append(data[start:end])
 
@@ -117,6 +123,8 @@ class MultipartForm:
         content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if self._name == IMAGE:
             self._form.image = content
+        elif self._name == IMAGES:
+            self._form.images.append(content)
         else:
             self._form.fields[self._name] = _as_text(self._name, content)
 
@@ -125,12 +133,12 @@ class MultipartForm:
 
 
 def read_json(body: bytes, field_limit_bytes: int) -> Form:
-    """Read a JSON object with the photo as base64 in `image`, and scalars as fields.
+    """Read a JSON object with the photo as base64 in `image`, or several in `images`, and scalars or texts as fields.
 
     Raises:
-        BadRequest: not JSON, not an object, more than `FIELDS_LIMIT` fields, or the photo is not base64.
-        InvalidParameter: a field is a list or an object.
-        TooLarge: a text other than the photo is above its limit.
+        BadRequest: not JSON, not an object, more than `FIELDS_LIMIT` fields, or a photo is not base64.
+        InvalidParameter: a field is an object, or a list of other things than texts; more than `IMAGES_LIMIT` images.
+        TooLarge: a field other than a photo is above its limit.
     """
     try:
         parts = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
@@ -143,33 +151,51 @@ def read_json(body: bytes, field_limit_bytes: int) -> Form:
     form = Form()
     for name, raw in parts.items():
         if name == IMAGE:
-            form.image = _from_base64(raw)
+            form.image = _from_base64(IMAGE, raw)
+        elif name == IMAGES:
+            form.images = _read_images(raw)
         elif len(memoryview(raw)) > field_limit_bytes:
             raise _field_too_large(name, field_limit_bytes)
         else:
-            form.fields[name] = _scalar(name, raw)
+            form.fields[name] = _value(name, raw)
     return form
 
 
-def _scalar(name: str, raw: msgspec.Raw) -> Scalar:
+def _value(name: str, raw: msgspec.Raw) -> Value:
     try:
-        value: Scalar = msgspec.json.decode(raw, type=Scalar)
+        value: Value = msgspec.json.decode(raw, type=Value)
     except msgspec.MsgspecError:
-        raise InvalidParameter(f"Field {name[:64]!r} must be a text, a number, true or false.") from None
+        raise InvalidParameter(
+            f"Field {name[:64]!r} must be a text, a number, true or false, or a list of texts."
+        ) from None
     return value
 
 
-def _from_base64(raw: msgspec.Raw) -> bytes:
+def _read_images(raw: msgspec.Raw) -> list[bytes]:
+    try:
+        images = msgspec.json.decode(raw, type=list[msgspec.Raw])
+    except msgspec.MsgspecError:
+        raise BadRequest("Field 'images' must be a list of texts in base64.") from None
+    if len(images) > IMAGES_LIMIT:
+        raise _too_many_images()
+    return [_from_base64(IMAGES, image) for image in images]
+
+
+def _from_base64(name: str, raw: msgspec.Raw) -> bytes:
     try:
         text = msgspec.json.decode(raw, type=str)
     except msgspec.MsgspecError:
-        raise BadRequest("Field 'image' must be a text in base64.") from None
+        raise BadRequest(f"Field {name!r} must be a text in base64.") from None
     if text.startswith("data:"):
-        raise BadRequest("Field 'image' is a data: URL; send only what follows its comma.")
+        raise BadRequest(f"Field {name!r} is a data: URL; send only what follows its comma.")
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError):
-        raise BadRequest("Field 'image' is not base64 (RFC 4648, with padding and without line breaks).") from None
+        raise BadRequest(f"Field {name!r} is not base64 (RFC 4648, with padding and without line breaks).") from None
+
+
+def _too_many_images() -> InvalidParameter:
+    return InvalidParameter(f"There are more than {IMAGES_LIMIT} images, the most of one subject that are taken.")
 
 
 def _field_too_large(name: str, limit_bytes: int) -> TooLarge:

@@ -23,6 +23,7 @@ from service.errors import (
     FieldmarkError,
     Internal,
     InvalidParameter,
+    NoKnownSubject,
     NotFound,
     NotReady,
     Overloaded,
@@ -31,6 +32,7 @@ from service.errors import (
     UnprocessableImage,
     UnsupportedMedia,
 )
+from service.gateway.forms import IMAGES_LIMIT
 from service.gateway.problems import CONTENT_TYPE, Problem, problem_table
 from service.gateway.schema import AskSchema
 
@@ -46,6 +48,7 @@ _CLASSIFY_ERRORS: tuple[type[FieldmarkError], ...] = (
     UnsupportedMedia,
     UnprocessableImage,
     InvalidParameter,
+    NoKnownSubject,
     Overloaded,
     Internal,
     NotReady,
@@ -57,7 +60,10 @@ Fieldmark tells which bird species or which car model is in a photo.
 
 A photo comes as the raw body (`Content-Type: image/*` or `application/octet-stream`, parameters in the query; the fast
 way), as `multipart/form-data` (a field `image`, and the parameters as fields), or as JSON (`image` in base64, and the
-parameters as members). JPEG, PNG, WebP, GIF, BMP and TIFF are read.
+parameters as members). JPEG, PNG, WebP, GIF, BMP and TIFF are read. A form or JSON may bring up to 5 photos of one subject
+as `images` instead, which are answered together.
+
+`Accept: image/png` gets the explanation drawn on the photo in place of the JSON.
 
 Every answer carries `X-Request-Id`; one that the client sends is taken over. Failures are problem documents (RFC 9457)
 with a stable `type`:
@@ -111,7 +117,6 @@ def describe(routes: Iterable[BaseRoute], ask: AskSchema, schemas: Iterable[type
 
 
 def _classify(ask: AskSchema) -> dict[str, Any]:
-    fields = [field for field in ask.fields.values() if field.schema is not None]
     return {
         "tags": ["classify"],
         "operationId": "classify",
@@ -119,34 +124,49 @@ def _classify(ask: AskSchema) -> dict[str, Any]:
         "description": "Parameters stand in the query; in a form or in JSON they may stand beside the photo instead.",
         "parameters": [
             {"name": field.name, "in": "query", "description": field.description, "schema": field.schema}
-            for field in fields
+            for field in ask.fields.values()
         ],
         "requestBody": {"required": True, "content": _photo_content(ask)},
         "responses": {
-            "200": {"description": "The answer.", "content": _json_content(ClassifyReply)},
+            "200": {
+                "description": "The answer, or its explanation drawn on the photo for `Accept: image/png`.",
+                "content": {**_json_content(ClassifyReply), "image/png": {"schema": _BINARY}},
+            },
             **{str(status): response for status, response in _problems(_CLASSIFY_ERRORS).items()},
         },
     }
 
 
 def _photo_content(ask: AskSchema) -> dict[str, Any]:
-    properties = {
-        field.name: {**field.schema, "description": field.description}
-        for field in ask.fields.values()
-        if field.schema is not None
-    }
     in_base64 = {"type": "string", "contentEncoding": "base64", "description": "The photo's file in base64."}
     example = base64.b64encode(EXAMPLE_PHOTO.read_bytes()).decode()
     return {
         "image/jpeg": {"schema": _BINARY},
         "application/octet-stream": {"schema": _BINARY},
         "multipart/form-data": {
-            "schema": {"type": "object", "required": ["image"], "properties": {"image": _BINARY, **properties}}
+            "schema": _body_schema(_BINARY, {name: f.schema for name, f in ask.fields.items()}, ask)
         },
         "application/json": {
-            "schema": {"type": "object", "required": ["image"], "properties": {"image": in_base64, **properties}},
+            "schema": _body_schema(in_base64, {name: f.json_schema or f.schema for name, f in ask.fields.items()}, ask),
             "example": {"image": example, "top_k": 3},
         },
+    }
+
+
+def _body_schema(photo: dict[str, Any], schemas: dict[str, dict[str, Any]], ask: AskSchema) -> dict[str, Any]:
+    """A body of fields with one photo, or with several of one subject."""
+    photos = {
+        "type": "array",
+        "items": photo,
+        "minItems": 1,
+        "maxItems": IMAGES_LIMIT,
+        "description": f"Up to {IMAGES_LIMIT} photos of one subject, in place of `image`.",
+    }
+    fields = {name: {**schema, "description": ask.fields[name].description} for name, schema in schemas.items()}
+    return {
+        "type": "object",
+        "oneOf": [{"required": ["image"]}, {"required": ["images"]}],
+        "properties": {"image": photo, "images": photos, **fields},
     }
 
 

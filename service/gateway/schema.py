@@ -20,16 +20,25 @@ from service.catalog import AUTO
 from service.errors import InvalidParameter
 
 TOP_K_LIMIT = 50
+#: What `models.text` reads at most; that package needs numpy, which the gateway does without. A test holds them equal.
+TEXT_LIMIT = 4_000
+CANDIDATES_LIMIT = 500
+CANDIDATE_LIMIT = 120  # characters
+CERTAINTY_LEAST, CERTAINTY_MOST = 0.5, 0.999
 QUERIES_KEPT = 64
 SHOWN_CHARACTERS = 40  # of a wrong value, in an error
 
-#: A value as it arrives.
+#: A value as it arrives: JSON has scalars and lists of texts, a query and a form have texts.
 Scalar = str | int | float | bool | None
-Given = Mapping[str, Scalar]
+Value = Scalar | list[str]
+Given = Mapping[str, Value]
 
 _DOMAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _MODEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}(@[A-Za-z0-9][A-Za-z0-9.+!_-]{0,63})?")
 _WHOLE = re.compile(r"[0-9]{1,9}")
+_DECIMAL = re.compile(r"[0-9]?\.[0-9]{1,9}")
+#: Control characters but for those that part words and lines: the marks of a text in another encoding.
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -46,13 +55,14 @@ class Ask(msgspec.Struct, frozen=True):
 class Field:
     """One parameter. `read` turns an arrived value into the true one or raises `InvalidParameter`.
 
-    `schema` and `description` document it; a field without a schema is accepted but not documented yet.
+    `schema` and `description` document it; `json_schema` where JSON has a richer form than a text.
     """
 
     name: str
-    read: Callable[[str, Scalar], Any]
-    description: str = ""
-    schema: dict[str, Any] | None = None
+    read: Callable[[str, Value], Any]
+    description: str
+    schema: dict[str, Any]
+    json_schema: dict[str, Any] | None = None
 
 
 class AskSchema:
@@ -74,18 +84,13 @@ class AskSchema:
         for name, value in given.items():
             field = self.fields.get(name)
             if field is None:
-                known = ", ".join(name for name, field in self.fields.items() if field.schema is not None)
-                raise InvalidParameter(f"There is no parameter {_shown(name)}. Known: {known}.")
+                raise InvalidParameter(f"There is no parameter {_shown(name)}. Known: {', '.join(self.fields)}.")
             values[name] = field.read(name, value)
-        return Ask(
-            domain=values.get("domain"),
-            model=values.get("model"),
-            timeout_ms=values.get("timeout_ms", self._timeout_ms),
-            parameters=Parameters(values.get("top_k", 5), values.get("explain", False), values.get("text")),
-        )
+        domain, model = values.pop("domain", None), values.pop("model", None)
+        return Ask(domain, model, values.pop("timeout_ms", self._timeout_ms), Parameters(**values))
 
 
-def query_fields(query: bytes) -> dict[str, Scalar]:
+def query_fields(query: bytes) -> dict[str, Value]:
     """Split a query string.
 
     Raises:
@@ -100,7 +105,7 @@ def query_fields(query: bytes) -> dict[str, Scalar]:
     return merge_fields({}, pairs)
 
 
-def merge_fields(fields: Given, more: Iterable[tuple[str, Scalar]]) -> dict[str, Scalar]:
+def merge_fields(fields: Given, more: Iterable[tuple[str, Value]]) -> dict[str, Value]:
     """Add parameters to others.
 
     Raises:
@@ -146,12 +151,45 @@ def _fields(timeout_ms: int, timeout_limit_ms: int) -> list[Field]:
             "Time for the answer, from the request's arrival; after it comes 504.",
             {"type": "integer", "minimum": 1, "maximum": timeout_limit_ms, "default": timeout_ms},
         ),
-        Field("text", _text),
+        Field(
+            "text",
+            _text,
+            "What the subject looks like, in English: `red crown, white wing bars`. A model that reads texts answers "
+            "where one of the phrases is known to it; any other text leaves the answer as it is without, and "
+            "`text_reason` says why. A blank text is none.",
+            {"type": "string", "maxLength": TEXT_LIMIT},
+        ),
+        Field(
+            "candidates",
+            _names,
+            "What the subject can be, such as a regional checklist: class ids, labels, or values of levels (a family, a "
+            "make), with commas between them or as a JSON list. The answer is weighted anew and "
+            "`without_candidates` tells the predictions without them.",
+            {"type": "string"},
+            {
+                "type": ["array", "string"],
+                "items": {"type": "string", "maxLength": CANDIDATE_LIMIT},
+                "minItems": 1,
+                "maxItems": CANDIDATES_LIMIT,
+            },
+        ),
+        Field(
+            "certainty",
+            _share,
+            "How probable a level has to be for `rollup` to name it.",
+            {"type": "number", "minimum": CERTAINTY_LEAST, "maximum": CERTAINTY_MOST, "default": 0.9},
+        ),
+        Field(
+            "force",
+            _truth,
+            "Answer by the likeliest domain where the photo shows none that is known.",
+            {"type": "boolean", "default": False},
+        ),
     ]
 
 
-def _matching(pattern: re.Pattern[str], meaning: str) -> Callable[[str, Scalar], str]:
-    def read(name: str, value: Scalar) -> str:
+def _matching(pattern: re.Pattern[str], meaning: str) -> Callable[[str, Value], str]:
+    def read(name: str, value: Value) -> str:
         if isinstance(value, str) and pattern.fullmatch(value):
             return value
         raise InvalidParameter(f"{name} is {_shown(value)}; it must be {meaning}.")
@@ -159,8 +197,8 @@ def _matching(pattern: re.Pattern[str], meaning: str) -> Callable[[str, Scalar],
     return read
 
 
-def _whole(least: int, most: int) -> Callable[[str, Scalar], int]:
-    def read(name: str, value: Scalar) -> int:
+def _whole(least: int, most: int) -> Callable[[str, Value], int]:
+    def read(name: str, value: Value) -> int:
         number = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
         if isinstance(number, int) and not isinstance(number, bool) and least <= number <= most:
             return number
@@ -169,7 +207,7 @@ def _whole(least: int, most: int) -> Callable[[str, Scalar], int]:
     return read
 
 
-def _truth(name: str, value: Scalar) -> bool:
+def _truth(name: str, value: Value) -> bool:
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.lower() in _TRUTHS:
@@ -177,13 +215,44 @@ def _truth(name: str, value: Scalar) -> bool:
     raise InvalidParameter(f"{name} is {_shown(value)}; it must be true or false.")
 
 
-def _text(name: str, value: Scalar) -> str:
-    if isinstance(value, str):
-        return value
-    raise InvalidParameter(f"{name} is {_shown(value)}; it must be a text.")
+def _share(name: str, value: Value) -> float:
+    number = float(value) if isinstance(value, str) and _DECIMAL.fullmatch(value) else value
+    if isinstance(number, float) and CERTAINTY_LEAST <= number <= CERTAINTY_MOST:
+        return number
+    raise InvalidParameter(
+        f"{name} is {_shown(value)}; it must be a decimal fraction from {CERTAINTY_LEAST} to {CERTAINTY_MOST}."
+    )
 
 
-def _shown(value: Scalar) -> str:
+def _text(name: str, value: Value) -> str | None:
+    if not isinstance(value, str):
+        raise InvalidParameter(f"{name} is {_shown(value)}; it must be a text.")
+    text = value.strip()
+    if len(text) > TEXT_LIMIT:
+        raise InvalidParameter(f"{name} has {len(text):,} characters; it must be at most {TEXT_LIMIT:,}.")
+    if strange := _CONTROL.search(text):
+        raise InvalidParameter(
+            f"{name} has the control character U+{ord(strange[0]):04X} at position {strange.start()}; it must be plain "
+            "text in UTF-8."
+        )
+    return text or None
+
+
+def _names(name: str, value: Value) -> tuple[str, ...]:
+    given = value.split(",") if isinstance(value, str) else value
+    if not isinstance(given, list):
+        raise InvalidParameter(f"{name} is {_shown(value)}; it must be a list of names, or names with commas between.")
+    names = tuple(dict.fromkeys(word for part in given if (word := part.strip())))
+    longest = max(map(len, names), default=0)
+    if not 1 <= len(names) <= CANDIDATES_LIMIT or longest > CANDIDATE_LIMIT:
+        raise InvalidParameter(
+            f"{name} is a list of {len(names)} names, the longest of {longest} characters; it must be 1 to "
+            f"{CANDIDATES_LIMIT} names of at most {CANDIDATE_LIMIT} characters."
+        )
+    return names
+
+
+def _shown(value: Value) -> str:
     """Spell what the caller sent as JSON, cut to a readable length."""
     text = msgspec.json.encode(value).decode()
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."

@@ -80,6 +80,20 @@ async def read_form(exchange: Exchange, receive: Receive, limits: UploadLimits, 
     return read_json(await read_raw(exchange, receive, limits), limits.field_bytes)
 
 
+def check_photos(form: Form) -> tuple[bytes, ...]:
+    """Give a form's photos, one or several of one subject, if a worker could decode them.
+
+    Raises:
+        BadRequest: there is none, or there are both `image` and `images`.
+        UnsupportedMedia: one is in none of the allowed formats.
+    """
+    if not form.images:
+        return (check_photo(form.image),)
+    if form.image is not None:
+        raise BadRequest("There are both 'image' and 'images'; send one photo as 'image', or all of them as 'images'.")
+    return tuple(check_photo(photo) for photo in form.images)
+
+
 def check_photo(photo: bytes | None) -> bytes:
     """Give the photo if a worker could decode it, judged by its first bytes.
 

@@ -1,7 +1,8 @@
 """`POST /v1/classify`: a photo in, the answer of the model that its parameters choose.
 
 The hot route, so a plain ASGI endpoint: what can be known before the body is read is checked before it, and the
-worker's JSON is passed on with the id and the times put in, without being parsed.
+worker's JSON is passed on with the id and the times put in, without being parsed. A client that asks for a PNG instead
+gets the worker's drawing of the explanation.
 """
 
 from __future__ import annotations
@@ -9,19 +10,22 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import msgspec
 from starlette.types import Receive, Scope, Send
 
+from service.answers import Parameters
 from service.bus.base import GatewayBus, Job
 from service.catalog import RouteInfo
 from service.gateway.exchange import Exchange, exchange_of
 from service.gateway.relay import await_outcome, splice
 from service.gateway.router import Router
 from service.gateway.schema import Ask, AskSchema, merge_fields, query_fields
-from service.gateway.uploads import UploadLimits, Way, check_photo, read_form, read_raw, way_of
+from service.gateway.uploads import UploadLimits, Way, check_photo, check_photos, read_form, read_raw, way_of
 from service.metrics import Metrics
 
 PATH = "/v1/classify"
 TASK = "classify"
+_PNG = b"image/png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,13 @@ class Classify:
         """Answer one request, or raise the `FieldmarkError` that says why not."""
         exchange = exchange_of(scope)
         exchange.task = TASK
-        ask, route, photo = await self._read(exchange, scope["query_string"], receive)
+        ask, route, photos = await self._read(exchange, scope["query_string"], receive)
+        if _PNG in exchange.headers.get(b"accept", b"") and _wants_picture(exchange.headers[b"accept"]):
+            ask = msgspec.structs.replace(ask, parameters=_drawn(ask))
         self.metrics.observe_body(time.monotonic() - exchange.started)
         job = Job(
             route=route.route,
-            images=(photo,),
+            images=photos,
             parameters=ask.parameters,
             deadline=exchange.started + ask.timeout_ms / 1000,
             traceparent=exchange.traceparent,
@@ -50,23 +56,38 @@ class Classify:
         outcome = await await_outcome(self.bus, job, exchange)
         exchange.model = outcome.result.model
         self.metrics.count_answer(outcome, is_explained=ask.parameters.explain)
-        body = splice(outcome, exchange.request_id, (time.monotonic() - exchange.started) * 1000)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        if ask.parameters.draw:
+            body, content_type = outcome.body, _PNG
+        else:
+            body = splice(outcome, exchange.request_id, (time.monotonic() - exchange.started) * 1000)
+            content_type = b"application/json"
+        headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _read(self, exchange: Exchange, query: bytes, receive: Receive) -> tuple[Ask, RouteInfo, bytes]:
+    async def _read(
+        self, exchange: Exchange, query: bytes, receive: Receive
+    ) -> tuple[Ask, RouteInfo, tuple[bytes, ...]]:
         way = way_of(exchange, self.limits)
         if way is Way.RAW:
             ask = self.schema.read_query(query)
             route = self._choose(exchange, ask)
-            return ask, route, check_photo(await read_raw(exchange, receive, self.limits))
+            return ask, route, (check_photo(await read_raw(exchange, receive, self.limits)),)
         given = query_fields(query)
         form = await read_form(exchange, receive, self.limits, way)
         ask = self.schema.read(merge_fields(given, form.fields.items()))
-        return ask, self._choose(exchange, ask), check_photo(form.image)
+        return ask, self._choose(exchange, ask), check_photos(form)
 
     def _choose(self, exchange: Exchange, ask: Ask) -> RouteInfo:
         route = self.router.choose(TASK, ask.domain, ask.model)
         exchange.model = route.model
         return route
+
+
+def _wants_picture(accept: bytes) -> bool:
+    """Tell whether the header names a PNG first: a browser's names it too, among all that it can show."""
+    return accept.partition(b",")[0].partition(b";")[0].strip() == _PNG
+
+
+def _drawn(ask: Ask) -> Parameters:
+    return msgspec.structs.replace(ask.parameters, explain=True, draw=True)

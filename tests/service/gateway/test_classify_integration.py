@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -54,6 +55,56 @@ def test_the_answer_is_the_workers_with_id_and_times(gateway: RunningGateway) ->
     assert (times["queue"], times["decode"], times["infer"]) == (0.1, 1.5, 8.0)
     assert 0 < times["total"] < 60_000
     assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("way", ["multipart", "json"])
+def test_several_photos_of_one_subject_are_one_job(way: str) -> None:
+    photos = [JPEG + bytes([number]) for number in range(5)]
+    bus = FakeBus()
+    encoded = [base64.b64encode(photo).decode() for photo in photos]
+    sent = {"multipart": {"files": [("images", photo) for photo in photos]}, "json": {"json": {"images": encoded}}}
+    with RunningGateway(bus) as gateway, gateway.client() as client:
+        assert client.post("/v1/classify", **sent[way]).status_code == 200
+    assert list(bus.arrived.get(timeout=WAIT_S).images) == photos
+
+
+@pytest.mark.parametrize("way", ["query", "multipart", "json"])
+def test_a_text_and_candidates_come_in_each_way(way: str) -> None:
+    given = {"text": "red crown \U0001f426", "candidates": "Cardinal,Blue Jay", "force": "true", "certainty": "0.8"}
+    as_json = {"image": base64.b64encode(JPEG).decode(), "text": given["text"], "candidates": ["Cardinal", "Blue Jay"],
+               "force": True, "certainty": 0.8}  # fmt: skip
+    sent = {
+        "query": {"content": JPEG, "params": given},
+        "multipart": {"files": {"image": JPEG}, "data": given},
+        "json": {"json": as_json},
+    }
+    bus = FakeBus()
+    with RunningGateway(bus) as gateway, gateway.client() as client:
+        assert client.post("/v1/classify", **sent[way]).status_code == 200
+    assert bus.arrived.get(timeout=WAIT_S).parameters == Parameters(
+        text="red crown \U0001f426", candidates=("Cardinal", "Blue Jay"), force=True, certainty=0.8
+    )
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_drawn"),
+    [
+        ("image/png", True),
+        ("image/png;q=0.9, application/json;q=0.1", True),
+        ("application/json, image/png", False),
+        ("text/html,image/avif,image/webp,image/png,*/*;q=0.8", False),
+        ("*/*", False),
+    ],
+)
+def test_a_client_that_wants_a_picture_first_gets_the_workers(accept: str, is_drawn: bool) -> None:
+    bus = FakeBus(rule=lambda job: replace(answered(job), body=b"\x89PNG") if job.parameters.draw else answered(job))
+    with RunningGateway(bus) as gateway, gateway.client() as client:
+        answer = client.post("/v1/classify", content=JPEG, headers={"accept": accept})
+    parameters = bus.arrived.get(timeout=WAIT_S).parameters
+    assert (parameters.draw, parameters.explain) == (is_drawn, is_drawn)
+    assert answer.headers["content-type"] == ("image/png" if is_drawn else "application/json")
+    assert (answer.content == b"\x89PNG") == is_drawn
+    assert answer.headers["x-request-id"]
 
 
 def test_every_answer_has_safe_headers(gateway: RunningGateway) -> None:

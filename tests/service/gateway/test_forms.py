@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.errors import BadRequest, FieldmarkError, InvalidParameter, TooLarge
-from service.gateway.forms import FIELDS_LIMIT, Form, MultipartForm, read_json
+from service.gateway.forms import FIELDS_LIMIT, IMAGES_LIMIT, Form, MultipartForm, read_json
 
 LIMIT = 1000
 TYPE = b"multipart/form-data; boundary=XX"
@@ -68,6 +68,20 @@ def test_the_photo_may_be_larger_than_a_field() -> None:
     assert parse(part("image", bytes(5 * LIMIT)) + b"--XX--").image == bytes(5 * LIMIT)
     with pytest.raises(TooLarge, match="Field 'text' is larger than 1000 bytes"):
         parse(part("text", bytes(LIMIT + 1)) + b"--XX--")
+
+
+def test_several_photos_of_one_subject_are_kept_in_their_order() -> None:
+    photos = [bytes([number]) * 2 * LIMIT for number in range(IMAGES_LIMIT)]
+    parts = b"".join(part("images", photo) for photo in photos)
+    assert parse(parts + b"--XX--").images == photos
+    encoded = json.dumps({"images": [base64.b64encode(photo).decode() for photo in photos]})
+    assert read_json(encoded.encode(), LIMIT).images == photos
+    with pytest.raises(InvalidParameter, match="more than 5 images"):
+        parse(parts + part("images", b"x") + b"--XX--")
+
+
+def test_json_brings_lists_of_texts() -> None:
+    assert read_json(b'{"candidates": ["a", "b"]}', LIMIT).fields == {"candidates": ["a", "b"]}
 
 
 def test_too_many_fields_are_refused() -> None:
@@ -156,6 +170,9 @@ def test_any_json_is_read_or_refused(value: object) -> None:
         ('{"image": "YWJj\\nYWJj"}', BadRequest, "not base64"),
         ('{"image": "YWJj\\u00e9"}', BadRequest, "not base64"),
         ('{"image": "data:image/jpeg;base64,YWJj"}', BadRequest, "data: URL"),
+        ('{"images": "YWJj"}', BadRequest, "must be a list"),
+        ('{"images": ["YWJj", 5]}', BadRequest, "Field 'images' must be a text in base64"),
+        ('{"images": ["", "", "", "", "", ""]}', InvalidParameter, "more than 5 images"),
         ('{"top_k": [5]}', InvalidParameter, "Field 'top_k'"),
         ('{"top_k": {"a": 5}}', InvalidParameter, "Field 'top_k'"),
         ('{"text": "' + "a" * 2000 + '"}', TooLarge, "larger than 1000 bytes"),

@@ -7,13 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.text import TEXT_CHARACTERS_LIMIT
 from service.answers import Parameters
 from service.errors import InvalidParameter
-from service.gateway.schema import TOP_K_LIMIT, Ask, AskSchema, merge_fields, query_fields
+from service.gateway.schema import (
+    CANDIDATE_LIMIT,
+    CANDIDATES_LIMIT,
+    TEXT_LIMIT,
+    TOP_K_LIMIT,
+    Ask,
+    AskSchema,
+    merge_fields,
+    query_fields,
+)
 
 SCHEMA = AskSchema(timeout_ms=10_000, timeout_limit_ms=60_000)
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,20}", fullmatch=True)
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+PLAIN = st.characters(exclude_categories=["Cc", "Cs"])
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text(max_size=5), max_size=5)
 
 
 def test_nothing_given_means_the_defaults() -> None:
@@ -26,14 +37,22 @@ def test_nothing_given_means_the_defaults() -> None:
     top_k=st.integers(1, TOP_K_LIMIT),
     explain=st.booleans(),
     timeout_ms=st.integers(1, 60_000),
-    text=st.text(max_size=50),
+    text=st.text(PLAIN, max_size=50),
+    force=st.booleans(),
+    certainty=st.floats(0.5, 0.999).map(lambda number: round(number, 6)),
 )
 def test_a_query_and_json_are_read_alike(**values: Any) -> None:
     as_json = SCHEMA.read(values)
     texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}
     as_query = SCHEMA.read_query(urlencode(texts).encode())
     assert as_query == as_json
-    assert as_json.parameters == Parameters(values["top_k"], values["explain"], values["text"])
+    assert as_json.parameters == Parameters(
+        values["top_k"],
+        values["explain"],
+        values["text"].strip() or None,
+        certainty=values["certainty"],
+        force=values["force"],
+    )
     assert (as_json.domain, as_json.model, as_json.timeout_ms) == (
         values["domain"],
         values["model"],
@@ -41,7 +60,7 @@ def test_a_query_and_json_are_read_alike(**values: Any) -> None:
     )
 
 
-@given(st.dictionaries(st.sampled_from(sorted(SCHEMA.fields)) | st.text(max_size=10), SCALARS))
+@given(st.dictionaries(st.sampled_from(sorted(SCHEMA.fields)) | st.text(max_size=10), VALUES))
 def test_any_values_are_read_or_refused(values: dict[str, Any]) -> None:
     try:
         ask = SCHEMA.read(values)
@@ -89,6 +108,20 @@ def test_any_query_is_split_or_refused(query: bytes) -> None:
         ("model", "@1.0"),
         ("model", "birds@1@2"),
         ("text", 5),
+        ("text", ["red crown"]),
+        ("candidates", 5),
+        ("candidates", None),
+        ("candidates", []),
+        ("candidates", " , ,"),
+        ("candidates", ["a" * (CANDIDATE_LIMIT + 1)]),
+        ("candidates", [str(number) for number in range(CANDIDATES_LIMIT + 1)]),
+        ("top_k", ["5"]),
+        ("domain", ["birds"]),
+        ("certainty", 0.4),
+        ("certainty", "1.0"),
+        ("certainty", "90%"),
+        ("certainty", 1),
+        ("force", "maybe"),
     ],
 )
 def test_a_value_outside_its_limits_is_named_with_them(name: str, value: Any) -> None:
@@ -99,13 +132,50 @@ def test_a_value_outside_its_limits_is_named_with_them(name: str, value: Any) ->
     assert len(caught.value.detail) < 200
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["red crown", "\u2764\ufe0f \U0001f426", "un oiseau rouge", "\u7ea2\u8272\u7684\u9e1f", "one\n\ttwo", "x" * 4_000],
+)
+def test_any_language_is_a_text(text: str) -> None:
+    assert SCHEMA.read({"text": f"  {text}\r\n"}).parameters.text == text
+    assert SCHEMA.read_query(urlencode({"text": text}).encode()).parameters.text == text
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t \u3000"])
+def test_a_blank_text_is_none(text: str) -> None:
+    assert SCHEMA.read({"text": text}).parameters.text is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x" * 10_000, r"text has 10,000 characters; it must be at most 4,000\."),
+        ("red\x00crown", r"the control character U\+0000 at position 3"),
+        ("red \x1b[31m", r"U\+001B"),
+        ("bird\x92s", r"U\+0092"),
+    ],
+)
+def test_a_bad_text_is_refused_with_what_is_wrong(text: str, said: str) -> None:
+    with pytest.raises(InvalidParameter, match=said):
+        SCHEMA.read({"text": text})
+
+
+def test_the_gateway_takes_as_much_text_as_the_models_read() -> None:
+    assert TEXT_LIMIT == TEXT_CHARACTERS_LIMIT
+
+
+@pytest.mark.parametrize("given", ["Cardinal, Blue Jay,,Cardinal", ["Cardinal", " Blue Jay "]])
+def test_candidates_come_with_commas_or_as_a_list(given: str | list[str]) -> None:
+    assert SCHEMA.read({"candidates": given}).parameters.candidates == ("Cardinal", "Blue Jay")
+
+
 def test_a_limit_stands_in_the_message() -> None:
     with pytest.raises(InvalidParameter, match=r'top_k is "99"; it must be a whole number from 1 to 50\.'):
         SCHEMA.read({"top_k": "99"})
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(InvalidParameter, match=r'"topk". Known: domain, model, top_k, explain, timeout_ms\.'):
+    with pytest.raises(InvalidParameter, match=r'"topk". Known: domain, model, top_k, explain, timeout_ms, text, '):
         SCHEMA.read({"topk": "5"})
 
 
