@@ -1,8 +1,8 @@
 """Convolutional backbones of inverted residuals: MobileNetV2 and EfficientNet-Lite 0.
 
 Owns their structure and the readers of pretrained weights. Both are one network with other tables, so one module
-serves both: stem, blocks, head, from normalised RGB to a 1280-channel map at stride 32. Leaves classification to the
-systems built on top.
+serves both: stem, blocks, head, from normalised RGB to a 1280-channel map at stride 32, or 16 with the same weights.
+Leaves classification to the systems built on top.
 
 Papers: Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018; Tan & Le, "EfficientNet",
 ICML 2019 (Lite: without squeeze-and-excitation, ReLU6). Weights: Google's iNaturalist bird classifier (Apache-2.0) and
@@ -82,12 +82,15 @@ SPECS = {spec.name: spec for spec in (MOBILENET_V2, EFFICIENTNET_LITE0)}
 class SameConv(nn.Conv2d):
     """A bias-free convolution with TensorFlow's SAME padding: the odd pixel goes right and bottom.
 
-    The pretrained weights expect it; symmetric padding at stride 2 shifts and damages the features.
+    The pretrained weights expect it; symmetric padding at stride 2 shifts and damages the features. Either `stride` or
+    `dilation` is 1.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
-        symmetric = kernel // 2 if stride == 1 else 0
-        super().__init__(inputs, outputs, kernel, stride, padding=symmetric, groups=groups, bias=False)
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, dilation: int = 1
+    ) -> None:
+        symmetric = dilation * (kernel // 2) if stride == 1 else 0
+        super().__init__(inputs, outputs, kernel, stride, symmetric, dilation, groups, bias=False)
         total = kernel - stride
         self.edge = (total // 2, total - total // 2, total // 2, total - total // 2) if stride > 1 else None
 
@@ -100,10 +103,18 @@ class ConvNorm(nn.Module):
     """Convolution, batch norm and, unless `linear`, ReLU6."""
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, eps: float, stride: int = 1, groups: int = 1, linear: bool = False
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        eps: float,
+        stride: int = 1,
+        groups: int = 1,
+        dilation: int = 1,
+        linear: bool = False,
     ) -> None:
         super().__init__()
-        self.conv = SameConv(inputs, outputs, kernel, stride, groups)
+        self.conv = SameConv(inputs, outputs, kernel, stride, groups, dilation)
         self.norm = nn.BatchNorm2d(outputs, eps=eps)
         self.linear = linear
 
@@ -116,11 +127,13 @@ class ConvNorm(nn.Module):
 class InvertedResidual(nn.Module):
     """Expand, filter by channel, project; added to the input where the shapes agree."""
 
-    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int, eps: float) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int, eps: float, dilation: int = 1
+    ) -> None:
         super().__init__()
         hidden = inputs * expansion
         self.expand = ConvNorm(inputs, hidden, 1, eps) if expansion != 1 else nn.Identity()
-        self.depthwise = ConvNorm(hidden, hidden, kernel, eps, stride, groups=hidden)
+        self.depthwise = ConvNorm(hidden, hidden, kernel, eps, stride, hidden, dilation)
         self.project = ConvNorm(hidden, outputs, 1, eps, linear=True)
         self.is_residual = stride == 1 and inputs == outputs
 
@@ -131,27 +144,35 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNet(nn.Module):
-    """A backbone by its spec: RGB 0..255 in, the last feature map out."""
+    """A backbone by its spec: RGB 0..255 in, the last feature map out.
 
-    def __init__(self, spec: BackboneSpec) -> None:
+    `stride` bounds how coarse the map is. A block that would pass the bound keeps stride 1, and the depthwise
+    convolutions after it look at every second pixel instead: same weights, twice the resolution.
+    """
+
+    def __init__(self, spec: BackboneSpec, stride: int = 32) -> None:
         super().__init__()
         self.spec = spec
         self.out_channels = OUT_CHANNELS
         self.stem = ConvNorm(3, STEM_CHANNELS, 3, spec.norm_eps, stride=2)
         blocks: list[InvertedResidual] = []
-        width = STEM_CHANNELS
+        width, reached, dilation = STEM_CHANNELS, 2, 1
         for stage in spec.stages:
             for index in range(stage.blocks):
-                stride = stage.stride if index == 0 else 1
+                asked = stage.stride if index == 0 else 1
+                kept = asked if reached * asked <= stride else 1
                 blocks.append(
-                    InvertedResidual(width, stage.channels, stage.expansion, stage.kernel, stride, spec.norm_eps)
+                    InvertedResidual(
+                        width, stage.channels, stage.expansion, stage.kernel, kept, spec.norm_eps, dilation
+                    )
                 )
-                width = stage.channels
+                width, reached, dilation = stage.channels, reached * kept, dilation * (asked // kept)
+        self.stride = reached
         self.blocks = nn.Sequential(*blocks)
         self.head = ConvNorm(width, OUT_CHANNELS, 1, spec.norm_eps)
 
     def forward(self, x: Tensor) -> Tensor:
-        """RGB f32 [B, 3, S, S] in 0..255 -> features f32 [B, 1280, S / 32, S / 32]."""
+        """RGB f32 [B, 3, S, S] in 0..255 -> features f32 [B, 1280, S / stride, S / stride]."""
         x = (x - self.spec.mean) / self.spec.std
         y: Tensor = self.head(self.blocks(self.stem(x)))
         return y

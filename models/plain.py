@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.backbones import MobileNet
+from models.vit import VisionTransformer
 
 
 class PlainOutput(NamedTuple):
@@ -51,3 +53,31 @@ class PlainClassifier(nn.Module):
         weights = F.embedding(logits.argmax(1), self.classifier.weight)
         activation = (maps * weights[:, :, None, None]).sum(1).relu()
         return PlainOutput(logits, features, activation)
+
+
+class PlainTransformer(nn.Module):
+    """Class scores for a photo from the class token of a vision transformer: what RAMS-Trans is measured against."""
+
+    def __init__(self, encoder: VisionTransformer, classes: int) -> None:
+        super().__init__()
+        self.backbone = encoder
+        self.class_token = nn.Parameter(torch.zeros(1, 1, encoder.shape.width))
+        self.classifier = nn.Linear(encoder.shape.width, classes)
+        nn.init.trunc_normal_(self.class_token, std=0.02)
+        nn.init.normal_(self.classifier.weight, std=0.01)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """RGB f32 [B, 3, S, S] in 0..255 -> logits f32 [B, C]; the path that training takes."""
+        tokens, _ = self.backbone(x, self.class_token)
+        logits: Tensor = self.classifier(tokens[:, 0])
+        return logits
+
+    def explain(self, x: Tensor) -> PlainOutput:
+        """RGB f32 [B, 3, S, S] in 0..255 -> all outputs; the activation is what each patch alone says for the top class."""
+        tokens, _ = self.backbone(x, self.class_token)
+        logits = self.classifier(tokens[:, 0])
+        weights = F.embedding(logits.argmax(1), self.classifier.weight)
+        evidence = torch.bmm(tokens[:, 1:], weights.unsqueeze(2))
+        side = self.backbone.shape.side
+        return PlainOutput(logits, tokens[:, 0], evidence.reshape(-1, side, side).relu())

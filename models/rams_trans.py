@@ -35,13 +35,14 @@ class RegionRule:
 
 class RAMSOutput(NamedTuple):
     """`logits` f32 [B, C] of the first scale; `features` f32 [B, d]; `box_px` f32 [B, 4] = r0, r1, c0, c1; `patch_map`
-    f32 [B, N, N].
+    f32 [B, N, N]; `region` f32 [B, 4] = x, y, width, height in 0..1 of the input.
     """
 
     logits: Tensor
     features: Tensor
     box_px: Tensor
     patch_map: Tensor
+    region: Tensor
 
 
 class RAMSTrans(nn.Module):
@@ -68,7 +69,9 @@ class RAMSTrans(nn.Module):
         """RGB f32 [B, 3, S, S] in 0..255 -> first-scale logits and the region; the path that export takes."""
         tokens, weights = self.backbone(x, self.class_tokens[0], keep_weights=True)
         box_px, patch_map = self.region(weights)
-        return RAMSOutput(self.classifier(tokens[:, 0]), tokens[:, 0], box_px, patch_map)
+        top, bottom, left, right = (box_px / self.backbone.shape.size_px).unbind(1)
+        region = torch.stack([left, top, right - left, bottom - top], dim=1)
+        return RAMSOutput(self.classifier(tokens[:, 0]), tokens[:, 0], box_px, patch_map, region)
 
     def region(self, weights: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Attention weights -> box in pixels f32 [B, 4] and patch map f32 [B, N, N]; no gradient passes."""

@@ -43,6 +43,7 @@ class ViTShape:
 
 VIT_S14 = ViTShape(size_px=196, patch_px=14, width=384, depth=12, heads=6, layer_scale=True)
 VIT_B16 = ViTShape(size_px=448, patch_px=16, width=768, depth=12, heads=12)
+VIT_SHAPES = {"vit_s14": VIT_S14, "vit_b16": VIT_B16}
 
 
 class Attention(nn.Module):

@@ -37,6 +37,17 @@ def test_the_map_is_a_thirty_second_of_the_photo(spec: BackboneSpec) -> None:
     assert MobileNet(spec).eval()(torch.zeros(1, 3, 64, 96)).shape == (1, 1280, 2, 3)
 
 
+@pytest.mark.parametrize("spec", [MOBILENET_V2, EFFICIENTNET_LITE0], ids=lambda spec: spec.name)
+def test_a_finer_map_holds_the_coarse_one(spec: BackboneSpec) -> None:
+    coarse, fine = MobileNet(spec).eval(), MobileNet(spec, stride=16).eval()
+    fine.load_state_dict(coarse.state_dict())
+    photo = torch.rand(1, 3, 96, 96) * 255
+    with torch.no_grad():
+        expected, found = coarse(photo), fine(photo)
+    assert (coarse.stride, fine.stride, found.shape) == (32, 16, (1, 1280, 6, 6))
+    assert torch.allclose(found[:, :, 1::2, 1::2], expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(("kernel", "before", "after"), [(3, 0, 1), (5, 1, 2)])
 def test_a_strided_convolution_pads_the_odd_pixel_right_and_below(kernel: int, before: int, after: int) -> None:
     layer = SameConv(1, 1, kernel, stride=2)
