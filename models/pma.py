@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +25,18 @@ MASKED = -1e4  # exp of it is exactly zero in half and single precision, and it 
 PHRASES_MASKED_A_STAGE = 3
 UNIFORM_MARGIN = 1e-6  # keeps uniform weights from being masked by rounding
 
+#: What an ablation takes out: the progressive masks, the query relation, the learnt self-attention.
+Part = Literal["masks", "relation", "attention"]
+
 
 @dataclass(frozen=True, slots=True)
 class PMAShape:
-    """Widths and counts. `grid` is the side of the feature map, `width` the channels that attention reads."""
+    """Widths and counts. `grid` is the side of the feature map, `width` the channels that attention reads.
+
+    `without` names parts that are taken out: without `masks` a stage may see again what an earlier one used; without
+    `relation` all phrases belong to a block alike; without `attention` a block's score is its mean activation, and all
+    phrases score alike.
+    """
 
     grid: int
     width: int = 320
@@ -40,6 +48,7 @@ class PMAShape:
     text_width: int = 128
     embedding: int = 64
     dropout: float = 0.3
+    without: tuple[Part, ...] = ()
 
     def __post_init__(self) -> None:
         if self.grid < 2 or self.grid % 2:
@@ -99,6 +108,22 @@ class QueryRelation(nn.Module):
         return torch.bmm(phrases, self.query(query).unsqueeze(2)).squeeze(2) / math.sqrt(phrases.shape[2])
 
 
+class MeanActivation(nn.Module):
+    """In the place of a learnt attention to blocks: the mean of a block's features."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """f32 [B, n, d] -> scores f32 [B, n]."""
+        return x.mean(2)
+
+
+class Indifference(nn.Module):
+    """In the place of a learnt attention or relation to phrases: all score alike."""
+
+    def forward(self, x: Tensor, query: Tensor | None = None) -> Tensor:
+        """f32 [B, n, d] -> zeros f32 [B, n]."""
+        return torch.zeros_like(x[:, :, 0])
+
+
 class VisualStage(NamedTuple):
     """One stage's visual result: v_k f32 [B, 2D], the block's descriptor [B, D], its one-hot row and its weight."""
 
@@ -154,15 +179,18 @@ class _VisualStream(nn.Module):
         self.reduce = nn.Sequential(
             nn.Conv2d(backbone_width, shape.width, 1, bias=False), nn.BatchNorm2d(shape.width), nn.ReLU()
         )
+        is_learnt = "attention" not in shape.without
         self.visual_attention = nn.ModuleList(
-            SelfAttention(shape.width, shape.reduction, text=False) for _ in range(shape.stages)
+            SelfAttention(shape.width, shape.reduction, text=False) if is_learnt else MeanActivation()
+            for _ in range(shape.stages)
         )
+        self.masks = "masks" not in shape.without
 
     def blocks(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image -> x_obj f32 [B, D0], block maxima Y and block means P, both f32 [B, n, D]."""
         maps = self.backbone(x)
         reduced = self.reduce(maps)
-        count = (self.shape.grid // 2) ** 2
+        count = (reduced.shape[2] // 2) * (reduced.shape[3] // 2)  # training may show smaller photos than serving
         strongest, mean = (
             pool(reduced, 2).reshape(-1, self.shape.width, count).transpose(1, 2)
             for pool in (F.max_pool2d, F.avg_pool2d)
@@ -190,7 +218,8 @@ class PMAVisual(_VisualStream):
         outputs, rows, weights = [whole], [], []
         for attention in self.visual_attention:
             seen = look(attention(strongest), available, strongest, mean)
-            available = available * (1.0 - seen.block)
+            if self.masks:
+                available = available * (1.0 - seen.block)
             outputs.append(self.aggregate(seen.vector))
             rows.append(seen.block)
             weights.append(seen.weight)
@@ -211,10 +240,14 @@ class PMA(_VisualStream):
     ) -> None:
         super().__init__(backbone, backbone_width, shape)
         self.phrases = PhraseEncoder(vocabulary, shape.embedding, shape.text_width)
+        learns, relates = "attention" not in shape.without, "relation" not in shape.without
         self.text_attention = nn.ModuleList(
-            SelfAttention(shape.text_width, shape.reduction, text=True) for _ in range(shape.stages)
+            SelfAttention(shape.text_width, shape.reduction, text=True) if learns else Indifference()
+            for _ in range(shape.stages)
         )
-        self.relation = nn.ModuleList(QueryRelation(shape.width, shape.text_width) for _ in range(shape.stages))
+        self.relation = nn.ModuleList(
+            QueryRelation(shape.width, shape.text_width) if relates else Indifference() for _ in range(shape.stages)
+        )
         self.aggregate = nn.Linear(2 * shape.width + 2 * shape.text_width, shape.stage_width)
         self.classifier = nn.Linear(backbone_width + shape.stages * shape.stage_width, classes)
         _init_heads(self.aggregate, self.classifier)
@@ -228,9 +261,10 @@ class PMA(_VisualStream):
         outputs, rows, weights, phrase_weights = [whole], [], [], []
         for visual, text, relation in zip(self.visual_attention, self.text_attention, self.relation, strict=True):
             seen = look(visual(strongest), available, strongest, mean)
-            available = available * (1.0 - seen.block)
             tied = masked_softmax(relation(vectors, seen.local), available_text)  # (9)
-            available_text = mask_phrases(tied, available_text, count)  # (10), before (11)
+            if self.masks:
+                available = available * (1.0 - seen.block)
+                available_text = mask_phrases(tied, available_text, count)  # (10), before (11)
             remaining = masked_softmax(text(vectors), available_text)  # (11)
             read = torch.bmm(torch.stack([remaining, tied], dim=1), vectors).flatten(1)  # (12) [t_glob; t_loc]
             outputs.append(self.aggregate(torch.cat([seen.vector, read], dim=1)))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.backbones import MobileNet
+from models.layers.precision import exact
 from models.layers.sampler import GRID, SparseSampler, hat_weights
 
 ENTROPY_GATE = 0.2  # delta: below it the top class alone makes the response map
@@ -137,6 +138,7 @@ def top_entropy(raw: Tensor) -> Tensor:
     return -(probabilities * probabilities.clamp_min(1e-12).log()).sum(1)
 
 
+@exact
 def response_map(maps: Tensor, raw: Tensor, weight: Tensor) -> Tensor:
     """Equations (1), (3), (4) without the min-max: f32 [B, 31, 31] from the top class, or from the mean of five."""
     top = raw.topk(min(TOP, raw.shape[1]), dim=1).indices
@@ -189,6 +191,7 @@ def split_peaks(peaks: Peaks, phase: Phase, generator: torch.Generator | None) -
     )
 
 
+@exact
 def attention_map(response: Tensor, selected: Tensor, beta: Tensor, inverse: bool) -> Tensor:
     """Equations (6), (7): base plus one Gaussian for each selected cell, f32 [B, 31, 31].
 

@@ -14,9 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.layers.precision import exact
+
 Query = Literal["mean", "cls"]
 
 
+@exact
 def roll_out(attention: Sequence[Tensor], query: Query = "mean", residual: float = 1.0) -> Tensor:
     """Equations (3)-(6): saliency of each patch f32 [B, N * N] from the layers' attention [B, H, T, T], first layer first.
 
@@ -94,6 +97,7 @@ def interpolation(first: Tensor, end: Tensor, size: int) -> Tensor:
     return (1.0 - (index.reshape(1, -1, 1) * step - offset).abs()).clamp_min(0.0)
 
 
+@exact
 def zoom(image: Tensor, box_px: Tensor) -> Tensor:
     """Equation (10): the region of an image f32 [B, C, S, S] at full size; `box_px` f32 [B, 4] = r0, r1, c0, c1."""
     size = image.shape[2]

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.layers.precision import exact
+
 GRID = 31
 PADDING = 30
 KERNEL_FWHM = 13.0
@@ -49,6 +51,7 @@ class SparseSampler(nn.Module):
         )
         return torch.stack([x, y], dim=3)
 
+    @exact
     def forward(self, image: Tensor, attention: Tensor) -> Tensor:
         """The view [B, 3, S, S] of an image [B, 3, S, S] under an attention map [B, 31, 31]."""
         grid = self.grid(attention)
