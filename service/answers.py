@@ -6,6 +6,8 @@ id and the times that it alone knows. Parts that a bundle does not bring are abs
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -52,11 +54,19 @@ class Rollup(msgspec.Struct, frozen=True):
     probability: float
 
 
+class LevelSet(msgspec.Struct, frozen=True):
+    """Values of one level that hold the truth with the stated coverage."""
+
+    coverage: float
+    labels: list[str]
+
+
 class LabelSet(msgspec.Struct, frozen=True):
-    """Labels that hold the truth with the stated coverage."""
+    """Labels that hold the truth with the stated coverage; `levels` holds the same for each level, from coarse to fine."""
 
     coverage: float
     class_ids: list[str]
+    levels: dict[str, LevelSet] | UnsetType = UNSET
 
 
 class ImageSize(msgspec.Struct, frozen=True):
@@ -66,24 +76,91 @@ class ImageSize(msgspec.Struct, frozen=True):
     height: int
 
 
-class ActivationMap(msgspec.Struct, frozen=True):
-    """Evidence per cell, row by row, in 0..1 of its maximum."""
+class Box(msgspec.Struct, frozen=True):
+    """A part of the photo as a person sees it, in pixels from its upper left corner."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class PhraseWeight(msgspec.Struct, frozen=True):
+    """A phrase of the text and how strongly it was tied to a region, 0..1."""
+
+    text: str
+    weight: float
+
+
+class Region(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A part of the photo that the answer rests on.
+
+    `stage` is a step of PMA's attention, with the phrases that it tied to the region where a text was read; `zoom` what
+    RAMS-Trans looks at again; `discriminative` and `complementary` are S3N's strongest and weakest evidence.
+    """
+
+    kind: Literal["stage", "zoom", "discriminative", "complementary"]
+    box: Box
+    stage: int | UnsetType = UNSET
+    weight: float | UnsetType = UNSET
+    phrases: list[PhraseWeight] | UnsetType = UNSET
+
+
+class EvidenceMap(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Evidence per cell, row by row, in 0..1 of its maximum.
+
+    The cells part the whole photo, or `box` where the model saw another part of it.
+    """
 
     rows: int
     columns: int
     values: list[float]
+    box: Box | UnsetType = UNSET
 
 
 class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the model looked at; `faithful` is what the bundle's card measured."""
+    """What the model looked at.
+
+    `faithful` tells whether, as measured on held-out photos, hiding what such explanations show harms the answer more
+    than hiding as much elsewhere.
+    """
 
     system: str
     faithful: bool | UnsetType = UNSET
-    map: ActivationMap | UnsetType = UNSET
+    regions: list[Region] | UnsetType = UNSET
+    map: EvidenceMap | UnsetType = UNSET
+
+
+class Phrases(msgspec.Struct, frozen=True):
+    """The phrases of a text: those that the model knows and was told, and those that it does not know."""
+
+    known: list[str]
+    unknown: list[str]
+
+
+class DomainGuess(msgspec.Struct, frozen=True):
+    """The domain that the router chose by the photo."""
+
+    name: str
+    probability: float
+
+
+class PhotoPart(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one of several photos of a subject says alone."""
+
+    image: ImageSize
+    prediction: Prediction
+    explanation: Explanation | UnsetType = UNSET
 
 
 class ClassifyAnswer(msgspec.Struct, frozen=True):
-    """The answer to a classify request, without `id` and `timing_ms`."""
+    """The answer to a classify request, without `id` and `timing_ms`.
+
+    With `candidates`, `predictions`, `rollup` and `set` are of them alone, and `without_candidates` are the predictions
+    among all classes; `unknown_candidates` are names that the model has no class for. `text_used` tells whether a text
+    that was sent was read, `text_reason` why not, `text_conflict` that it seems to speak of something else than the photo
+    shows. Of several photos `image` is the first, and `photos` has a part for each.
+    """
 
     model: ModelRef
     predictions: list[Prediction]
@@ -93,3 +170,11 @@ class ClassifyAnswer(msgspec.Struct, frozen=True):
     uncertain: bool | UnsetType = UNSET
     reason: str | UnsetType | None = UNSET
     explanation: Explanation | UnsetType = UNSET
+    without_candidates: list[Prediction] | UnsetType = UNSET
+    unknown_candidates: list[str] | UnsetType = UNSET
+    text_used: bool | UnsetType = UNSET
+    text_reason: str | UnsetType = UNSET
+    text_conflict: bool | UnsetType = UNSET
+    phrases: Phrases | UnsetType = UNSET
+    domain: DomainGuess | UnsetType = UNSET
+    photos: list[PhotoPart] | UnsetType = UNSET

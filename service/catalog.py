@@ -29,7 +29,8 @@ class ModelEntry(msgspec.Struct, frozen=True):
     """One bundle. A refused one has `faults` and perhaps little else.
 
     `default`: of the versions of its name it is the one that answers where only the name is given. Which name answers
-    for a domain stands in the domain's entry.
+    for a domain stands in the domain's entry. `reads_text`: a text with a phrase that it knows is answered by it.
+    `explains` names the outputs that explain; `faithful` is what was measured of them, or None.
     """
 
     name: str
@@ -41,6 +42,10 @@ class ModelEntry(msgspec.Struct, frozen=True):
     default: bool = False
     classes: int = 0
     levels: list[str] = []
+    reads_text: bool = False
+    explains: list[str] = []
+    faithful: bool | None = None
+    experimental: bool = False
     size_px: int = 0
     variant: str = ""
     engine: str = ""

@@ -17,13 +17,18 @@ import numpy as np
 from packaging.version import InvalidVersion, Version
 
 from models.bundle import check_bundle
+from models.calibration import Floats, PhraseTable, read_phrase_table
+from models.calibration.conflict import PHRASE_TABLE_NAME
 from models.manifest import BundleError, Label, Manifest, read_labels, read_manifest
+from models.text import Vocabulary, read_vocabulary
 from service.engine.backends.base import Array, Backend, Border, EngineError, Session
 from service.engine.backends.providers import PROFILE_BATCHES
 from service.engine.curve import LatencyCurve
 
 SAMPLES_NAME = "samples.npz"
 SAMPLES_LIMIT = 64
+#: Unit rows f32 [C, D], the mean feature direction of each class: what the score `distance` compares with.
+DIRECTIONS_NAME = "directions.npy"
 #: Largest distance of an output from the sample's, absolute and relative: another processor rounds otherwise.
 TOLERANCES = {"fp32": 1e-3, "fp16": 3e-2, "int8": 3e-1}
 GPU_WARM_UP_BATCHES = (1, 2, 4, 8, PROFILE_BATCHES[-1])
@@ -31,7 +36,11 @@ GPU_WARM_UP_BATCHES = (1, 2, 4, 8, PROFILE_BATCHES[-1])
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle that is ready to serve."""
+    """A bundle that is ready to serve.
+
+    `vocabulary` is there where it reads a text, `phrase_table` where it tells whether the text fits the photo,
+    `directions` where features tell how known a photo looks.
+    """
 
     manifest: Manifest
     labels: tuple[Label, ...]
@@ -39,14 +48,18 @@ class Bundle:
     engine: str
     precision: str
     curve: LatencyCurve
+    vocabulary: Vocabulary | None = None
+    phrase_table: PhraseTable | None = None
+    directions: Floats | None = None
 
-    def run(self, images: Array, outputs: Sequence[str]) -> dict[str, Array]:
-        """Run the graph on uint8 images [N, S, S, 3].
+    def run(self, images: Array, outputs: Sequence[str], phrases: Array | None = None) -> dict[str, Array]:
+        """Run the graph on uint8 images [N, S, S, 3], and int64 word ids [N, P, T] where it reads a text.
 
         Raises:
             EngineError: the graph failed, or `logits` are not all finite.
         """
-        results = self.session.run({"image": images}, outputs)
+        inputs = {"image": images} if phrases is None else {"image": images, "phrases": phrases}
+        results = self.session.run(inputs, outputs)
         logits = results.get("logits")
         if logits is not None and not np.isfinite(logits).all():
             raise EngineError(f"{self.manifest.identity} answered with NaN or infinity")
@@ -73,11 +86,25 @@ def load_bundle(folder: Path, choose_backend: Callable[[Manifest], Backend], bat
         precision = next((v.precision for v in manifest.variants if v.file == manifest.graphs.get("main")), "fp32")
         samples = _read_samples(folder, manifest)
         first_ms = _self_check(manifest, session, samples, precision)
-        prior_ms = _warm_up_gpu(session, samples) if backend.is_gpu else dict(manifest.batch_curve_ms) or {1: first_ms}
+        prior_ms = (
+            _warm_up_gpu(manifest, session, samples)
+            if backend.is_gpu
+            else dict(manifest.batch_curve_ms) or {1: first_ms}
+        )
     except EngineError as error:
         raise BundleError(manifest.identity, [str(error)]) from error
     labels = read_labels(folder / "labels.csv", manifest.levels) if "labels.csv" in manifest.files else ()
-    return Bundle(manifest, labels, session, backend.name, precision, LatencyCurve(prior_ms, batch_limit))
+    return Bundle(
+        manifest,
+        labels,
+        session,
+        backend.name,
+        precision,
+        LatencyCurve(prior_ms, batch_limit),
+        read_vocabulary(folder / manifest.text.file) if manifest.text else None,
+        _read_phrases(folder, manifest, len(labels)),
+        _read_directions(folder, manifest, len(labels)),
+    )
 
 
 def _requirement_faults(manifest: Manifest) -> list[str]:
@@ -91,11 +118,10 @@ def _requirement_faults(manifest: Manifest) -> list[str]:
 
 
 def _border_faults(manifest: Manifest, session: Session) -> list[str]:
-    size = manifest.image.size_px
-    expected_input = Border("image", "uint8", (None, size, size, 3))
+    expected_inputs = _inputs(manifest)
     faults = []
-    if session.inputs != (expected_input,):
-        faults.append(f"the graph takes {_words(session.inputs)} instead of {_words([expected_input])}")
+    if sorted(session.inputs, key=_name) != sorted(expected_inputs, key=_name):
+        faults.append(f"the graph takes {_words(session.inputs)} instead of {_words(expected_inputs)}")
     found = {border.name: border for border in session.outputs}
     for output in manifest.outputs:
         expected = Border(output.name, output.dtype, (None, *output.shape))
@@ -104,6 +130,18 @@ def _border_faults(manifest: Manifest, session: Session) -> list[str]:
         elif found[output.name] != expected:
             faults.append(f"the graph gives {_words([found[output.name]])} instead of {_words([expected])}")
     return faults
+
+
+def _inputs(manifest: Manifest) -> tuple[Border, ...]:
+    size = manifest.image.size_px
+    image = Border("image", "uint8", (None, size, size, 3))
+    if manifest.text is None:
+        return (image,)
+    return image, Border("phrases", "int64", (None, manifest.text.phrases, manifest.text.words))
+
+
+def _name(border: Border) -> str:
+    return border.name
 
 
 def _words(borders: Sequence[Border]) -> str:
@@ -115,7 +153,7 @@ def _words(borders: Sequence[Border]) -> str:
 
 
 def _read_samples(folder: Path, manifest: Manifest) -> dict[str, Array]:
-    """The arrays of `samples.npz`: `image` and the outputs expected for it."""
+    """The arrays of `samples.npz`: `image`, `phrases` where the graph reads a text, and the outputs expected for them."""
     if SAMPLES_NAME not in manifest.files:
         raise EngineError(f"{SAMPLES_NAME} is not listed under 'files'")
     try:
@@ -123,27 +161,59 @@ def _read_samples(folder: Path, manifest: Manifest) -> dict[str, Array]:
             samples = {name: np.asarray(archive[name]) for name in archive.files}
     except Exception as error:  # numpy and zipfile raise almost anything on a damaged file
         raise EngineError(f"{SAMPLES_NAME} cannot be read") from error
-    size = manifest.image.size_px
-    images = samples.get("image")
-    if images is None or images.dtype != np.uint8 or images.shape[1:] != (size, size, 3):
-        raise EngineError(f"{SAMPLES_NAME} holds no image uint8 [N, {size}, {size}, 3]")
-    if not 1 <= len(images) <= SAMPLES_LIMIT:
-        raise EngineError(f"{SAMPLES_NAME} holds {len(images)} images; it must be 1 to {SAMPLES_LIMIT}")
+    inputs = {}
+    for border in _inputs(manifest):
+        values = samples.get(border.name)
+        if values is None or values.dtype != border.dtype or values.shape[1:] != border.shape[1:]:
+            raise EngineError(f"{SAMPLES_NAME} holds no {_words([border])}")
+        inputs[border.name] = values
+    count = len(inputs["image"])
+    if not 1 <= count <= SAMPLES_LIMIT or {len(values) for values in inputs.values()} != {count}:
+        raise EngineError(f"{SAMPLES_NAME} holds {count} images; it must be 1 to {SAMPLES_LIMIT}, each with its inputs")
     names = {output.name for output in manifest.outputs}
-    expected = {name: values for name, values in samples.items() if name in names and len(values) == len(images)}
-    if manifest.task == "classify" and "logits" not in expected:
+    expected = {name: values for name, values in samples.items() if name in names and len(values) == count}
+    if manifest.task in ("classify", "route") and "logits" not in expected:
         raise EngineError(f"{SAMPLES_NAME} holds no expected logits")
-    return {"image": images} | expected
+    return inputs | expected
+
+
+def _read_phrases(folder: Path, manifest: Manifest, classes: int) -> PhraseTable | None:
+    if manifest.text is None or PHRASE_TABLE_NAME not in manifest.files:
+        if manifest.calibration.text_conflict_below is not None:
+            raise BundleError(
+                manifest.identity, [f"text_conflict_below needs {PHRASE_TABLE_NAME}, listed under 'files'"]
+            )
+        return None
+    try:
+        return read_phrase_table(folder / PHRASE_TABLE_NAME, classes)
+    except ValueError as error:
+        raise BundleError(manifest.identity, [str(error)]) from error
+
+
+def _read_directions(folder: Path, manifest: Manifest, classes: int) -> Floats | None:
+    if manifest.calibration.score != "distance":
+        return None
+    width = next((output.shape for output in manifest.outputs if output.name == "features"), (0,))
+    if DIRECTIONS_NAME not in manifest.files:
+        raise BundleError(manifest.identity, [f"score 'distance' needs {DIRECTIONS_NAME}, listed under 'files'"])
+    try:
+        directions = np.load(folder / DIRECTIONS_NAME, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise BundleError(manifest.identity, [f"{DIRECTIONS_NAME} cannot be read"]) from error
+    if directions.dtype.kind != "f" or directions.shape != (classes, *width) or not np.isfinite(directions).all():
+        raise BundleError(manifest.identity, [f"{DIRECTIONS_NAME} holds no finite numbers [{classes}, {width[0]}]"])
+    return np.asarray(directions, np.float64)
 
 
 def _self_check(manifest: Manifest, session: Session, samples: Mapping[str, Array], precision: str) -> float:
     """Compare each sample's outputs with the expected ones; gives the time of the last run in milliseconds."""
-    outputs = [name for name in samples if name != "image"]
+    inputs = [border.name for border in _inputs(manifest)]
+    outputs = [name for name in samples if name not in inputs]
     tolerance = TOLERANCES[precision]
     elapsed_ms = 0.0
     for row in range(len(samples["image"])):
         started = time.perf_counter()
-        results = session.run({"image": samples["image"][row : row + 1]}, outputs)
+        results = session.run({name: samples[name][row : row + 1] for name in inputs}, outputs)
         elapsed_ms = (time.perf_counter() - started) * 1000
         for name in outputs:
             if not np.allclose(results[name][0], samples[name][row], rtol=tolerance, atol=tolerance):
@@ -154,13 +224,13 @@ def _self_check(manifest: Manifest, session: Session, samples: Mapping[str, Arra
     return elapsed_ms
 
 
-def _warm_up_gpu(session: Session, samples: Mapping[str, Array]) -> dict[int, float]:
+def _warm_up_gpu(manifest: Manifest, session: Session, samples: Mapping[str, Array]) -> dict[int, float]:
     """Run each batch size twice, because kernels are chosen by size; the second run's time begins the curve."""
     curve_ms = {}
     for size in GPU_WARM_UP_BATCHES:
-        images = np.repeat(samples["image"][:1], size, axis=0)
+        inputs = {border.name: np.repeat(samples[border.name][:1], size, axis=0) for border in _inputs(manifest)}
         for _ in range(2):
             started = time.perf_counter()
-            session.run({"image": images}, ["logits"])
+            session.run(inputs, ["logits"])
             curve_ms[size] = (time.perf_counter() - started) * 1000
     return curve_ms

@@ -17,6 +17,7 @@ from service.catalog import AUTO, Catalog, DomainEntry, LabelEntry, RouteInfo, d
 from service.engine.backends.base import EngineError, StartError
 from service.engine.loader import Loader
 from service.engine.shelf import Shelf
+from service.engine.tasks.auto import AutoPlan
 from service.engine.tasks.base import AnyPlan, infer_each
 from service.engine.tasks.classify import ClassifyPlan
 from service.errors import FieldmarkError, Internal, InvalidParameter, NotFound
@@ -25,6 +26,8 @@ from service.settings import Device
 from service.stores import StoreMissing, resolve_stores
 
 Photo = bytes | memoryview
+#: One photo, or several of one subject that are answered together.
+Subject = Photo | Sequence[Photo]
 Answer = ClassifyAnswer | FieldmarkError
 
 
@@ -79,24 +82,28 @@ class Engine:
 
     def classify(
         self,
-        photos: Sequence[Photo],
+        subjects: Sequence[Subject],
         *,
         domain: str | None = None,
         model: str | None = None,
-        parameters: Parameters | None = None,
+        parameters: Parameters | Sequence[Parameters] | None = None,
     ) -> list[Answer]:
-        """Classify encoded photos; a photo that cannot be answered has its error in its place.
+        """Classify encoded photos; one that cannot be answered has its error in its place.
+
+        A subject is a photo, or a list of photos of it. `parameters` hold for all of them, or there are as many.
 
         Raises:
             NotFound: the domain or the model does not exist.
             InvalidParameter: several domains are served and none was named, or the model is of another one.
         """
         plan = self.plan(self.find_route(domain, model))
-        asked = parameters or Parameters()
+        if parameters is None or isinstance(parameters, Parameters):
+            parameters = [parameters or Parameters()] * len(subjects)
+        questions = list(zip(subjects, parameters, strict=True))
         size = plan.curve.paying_batch
-        batches = [photos[start : start + size] for start in range(0, len(photos), size)]
+        batches = [questions[start : start + size] for start in range(0, len(questions), size)]
         with ThreadPoolExecutor(self._lanes, "classify") as pool:
-            answers = pool.map(lambda batch: _answer_batch(plan, batch, asked), batches)
+            answers = pool.map(lambda batch: _answer_batch(plan, batch), batches)
             return [answer for batch in answers for answer in batch]
 
     def find_route(self, domain: str | None, model: str | None) -> str:
@@ -119,21 +126,31 @@ class Engine:
         name, _, version = model.partition("@")
         identity = model if version else self._shelf.answering.get(name, model)
         bundle = self._shelf.bundles.get(identity)
-        if bundle is None:
+        if bundle is None or bundle.manifest.task != "classify":
             raise NotFound(f"Model {model!r} does not exist. Served: {', '.join(self._shelf.bundles)}.")
         if domain not in (None, AUTO, bundle.manifest.domain):
             raise InvalidParameter(f"Model {model!r} is of domain {bundle.manifest.domain!r}, not {domain!r}.")
         return model_route("classify", identity)
 
     def _make_plans(self) -> Iterator[AnyPlan]:
-        """A route for each domain, one for each bundle, and `auto` where there is nothing to choose."""
-        for domain, identity in self._shelf.domains.items():
-            yield ClassifyPlan(domain_route("classify", domain), self._shelf.bundles[identity])
-        if len(self._shelf.domains) == 1:
-            (identity,) = self._shelf.domains.values()
-            yield ClassifyPlan(domain_route("classify", AUTO), self._shelf.bundles[identity])
+        """A route for each domain, one for each bundle, and `auto` by a router or where there is nothing to choose."""
+        domains = {domain: self._domain_plan(domain, domain) for domain in self._shelf.domains}
+        yield from domains.values()
+        if self._shelf.router is not None and domains:
+            yield AutoPlan(domain_route("classify", AUTO), self._shelf.bundles[self._shelf.router], domains)
+        elif len(domains) == 1:
+            (domain,) = domains
+            yield self._domain_plan(domain, AUTO)
         for identity, bundle in self._shelf.bundles.items():
-            yield ClassifyPlan(model_route("classify", identity), bundle)
+            if bundle.manifest.task == "classify":
+                yield ClassifyPlan(model_route("classify", identity), bundle)
+
+    def _domain_plan(self, domain: str, name: str) -> ClassifyPlan:
+        reader = self._shelf.readers.get(domain)
+        default = self._shelf.bundles[self._shelf.domains[domain]]
+        return ClassifyPlan(
+            domain_route("classify", name), default, self._shelf.bundles[reader] if reader is not None else None
+        )
 
     def _domain_entry(self, domain: str) -> DomainEntry:
         bundle = self._shelf.bundles[self._shelf.domains[domain]]
@@ -145,25 +162,30 @@ class Engine:
         return " | ".join(refused) or "it holds none"
 
 
-def _answer_batch(plan: AnyPlan, photos: Sequence[Photo], parameters: Parameters) -> list[Answer]:
-    """Answer photos that share a run of the graphs; each fails on its own."""
-    prepared = [_prepare(plan, photo, parameters) for photo in photos]
+def _answer_batch(plan: AnyPlan, questions: Sequence[tuple[Subject, Parameters]]) -> list[Answer]:
+    """Answer subjects that share a run of the graphs; each fails on its own."""
+    prepared = [_prepare(plan, subject, parameters) for subject, parameters in questions]
     good = [subject for subject in prepared if not isinstance(subject, FieldmarkError)]
     results = iter(infer_each(plan, good) if good else [])
-    answers: list[Answer] = []
-    for subject in prepared:
-        if isinstance(subject, FieldmarkError):
-            answers.append(subject)
-            continue
-        result = next(results)
-        is_failed = isinstance(result, EngineError)
-        answers.append(_internal(result) if is_failed else plan.finish(subject, result).answer)
-    return answers
+    return [
+        subject if isinstance(subject, FieldmarkError) else _finish(plan, subject, next(results))
+        for subject in prepared
+    ]
 
 
-def _prepare(plan: AnyPlan, photo: Photo, parameters: Parameters) -> object:
+def _prepare(plan: AnyPlan, subject: Subject, parameters: Parameters) -> object:
+    photos = [subject] if isinstance(subject, bytes | memoryview) else subject
     try:
-        return plan.prepare([photo], parameters)
+        return plan.prepare(photos, parameters)
+    except FieldmarkError as error:
+        return error
+
+
+def _finish(plan: AnyPlan, prepared: object, result: object) -> Answer:
+    if isinstance(result, EngineError):
+        return _internal(result)
+    try:
+        return plan.finish(prepared, result).answer
     except FieldmarkError as error:
         return error
 

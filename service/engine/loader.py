@@ -14,7 +14,7 @@ from service.engine.bundle import Bundle, load_bundle
 from service.settings import Device
 
 #: Tasks that have a plan; bundles of other tasks are refused until they have.
-SERVED_TASKS = frozenset({"classify"})
+SERVED_TASKS = frozenset({"classify", "route"})
 #: The most photos in one run of a graph: it bounds the memory of activations.
 BATCH_LIMIT = PROFILE_BATCHES[-1]
 

@@ -10,10 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from models.manifest import BundleError, Manifest
+from models.manifest import BundleError, Manifest, Task
 from service.catalog import ModelEntry
 from service.engine.bundle import Bundle
 from service.engine.store import Place, choose_version, find_bundles, read_pins
+from service.engine.tasks.explaining import PARTS
+
+#: What has one default: a task, and a domain or "" where it has none.
+_Place = tuple[Task, str]
 
 
 class BundleLoader(Protocol):
@@ -27,7 +31,8 @@ class Shelf:
     """All bundles of some stores.
 
     `bundles` maps identities to what serves, `answering` a name to the identity that answers for it, `domains` a
-    domain to its default's identity.
+    domain to its default's identity, `readers` a domain to the identity that reads texts there; `router` is the identity
+    that tells domains apart, or None.
     """
 
     def __init__(self, stores: Sequence[Path], loader: BundleLoader) -> None:
@@ -40,7 +45,10 @@ class Shelf:
             except BundleError as error:
                 self._faults[place] = error.faults
         self.answering = self._choose_versions(read_pins(stores))
-        self.domains = self._choose_defaults()
+        defaults = self._choose_defaults()
+        self.domains = {domain: identity for (task, domain), identity in defaults.items() if task == "classify"}
+        self.readers = self._choose_readers()
+        self.router = next((identity for (task, _), identity in defaults.items() if task == "route"), None)
 
     @property
     def entries(self) -> list[ModelEntry]:
@@ -53,20 +61,37 @@ class Shelf:
             versions.setdefault(bundle.manifest.name, []).append(bundle.manifest.version)
         return {name: f"{name}@{choose_version(found, pins.get(name))}" for name, found in versions.items()}
 
-    def _choose_defaults(self) -> dict[str, str]:
-        """The bundle marked as default, or the only one there is; of two that are marked the second is refused."""
-        domains: dict[str, str] = {}
-        alone: dict[str, list[str]] = {}
+    def _choose_defaults(self) -> dict[_Place, str]:
+        """By task and domain: the bundle marked as default, or the only one; of two that are marked one is refused.
+
+        A bundle that reads texts is the only one of its domain only where nothing answers by the photo alone.
+        """
+        marked: dict[_Place, str] = {}
+        found: dict[_Place, list[Manifest]] = {}
         for identity in list(self.answering.values()):
             manifest = self.bundles[identity].manifest
-            domain = manifest.domain or ""
-            alone.setdefault(domain, []).append(identity)
-            if manifest.default and domain in domains:
-                self._refuse(manifest, f"{domains[domain]} is the default of {manifest.task}/{domain} already")
-            elif manifest.default:
-                domains[domain] = identity
-        single = {domain: found[0] for domain, found in alone.items() if len(found) == 1}
-        return single | domains
+            place = manifest.task, manifest.domain or ""
+            if manifest.default and place in marked:
+                self._refuse(manifest, f"{marked[place]} is the default of {manifest.task}/{place[1]} already")
+                continue
+            if manifest.default:
+                marked[place] = identity
+            found.setdefault(place, []).append(manifest)
+        single = {}
+        for place, manifests in found.items():
+            by_photo = [manifest for manifest in manifests if manifest.text is None] or manifests
+            if len(by_photo) == 1:
+                single[place] = by_photo[0].identity
+        return single | marked
+
+    def _choose_readers(self) -> dict[str, str]:
+        """By domain: the bundle that reads texts; of several the one marked as default, else the first by name."""
+        readers: dict[str, list[Manifest]] = {}
+        for identity in self.answering.values():
+            manifest = self.bundles[identity].manifest
+            if manifest.text is not None and manifest.domain is not None:
+                readers.setdefault(manifest.domain, []).append(manifest)
+        return {domain: min(found, key=_by_mark).identity for domain, found in readers.items()}
 
     def _refuse(self, manifest: Manifest, fault: str) -> None:
         del self.bundles[manifest.identity]
@@ -91,6 +116,10 @@ class Shelf:
             default=self.answering[manifest.name] == manifest.identity,
             classes=len(bundle.labels),
             levels=list(manifest.levels),
+            reads_text=manifest.text is not None,
+            explains=[output.name for output in manifest.outputs if output.name in PARTS],
+            faithful=manifest.explanation.faithful if manifest.explanation else None,
+            experimental=manifest.experimental,
             size_px=manifest.image.size_px,
             variant=bundle.precision,
             engine=bundle.engine,
@@ -99,3 +128,7 @@ class Shelf:
             attribution=list(manifest.licence.attribution),
             metrics=dict(manifest.training.metrics) if manifest.training else {},
         )
+
+
+def _by_mark(manifest: Manifest) -> tuple[bool, str]:
+    return not manifest.default, manifest.name

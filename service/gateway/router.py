@@ -39,9 +39,10 @@ class Offer:
         entries = [model for model in self.models.values() if model.name == name]
         return sorted(entries, key=_rank, reverse=True)
 
-    def serving(self) -> list[str]:
-        """Name the bundles that can be asked, as `name@version`."""
-        return sorted(identity for identity, model in self.models.items() if model.status == "serving")
+    def serving(self, task: str) -> list[str]:
+        """Name the bundles that can be asked for a task, as `name@version`."""
+        models = self.models.items()
+        return sorted(identity for identity, model in models if (model.status, model.task) == ("serving", task))
 
 
 class Router:
@@ -110,7 +111,7 @@ def _by_model(offer: Offer, task: str, model: str, domain: str | None) -> RouteI
     route = offer.routes.get(model_route(task, serving[0].identity)) if serving else None
     if route is None:
         why = "was refused" if entries and not serving else "does not exist"
-        raise NotFound(f"Model {model!r} {why}. Served: {_listed(offer.serving())}.")
+        raise NotFound(f"Model {model!r} {why}. Served: {_listed(offer.serving(task))}.")
     if domain not in (None, AUTO, serving[0].domain):
         raise InvalidParameter(f"Model {model!r} is of domain {serving[0].domain!r}, not {domain!r}.")
     return route

@@ -95,7 +95,10 @@ class Loop:
             return
         try:
             finished = work.plan.finish(work.prepared, inferred)
-            body = self._encode(finished.answer)
+            body = self._encode(finished.answer) if finished.picture is None else finished.picture
+        except FieldmarkError as error:
+            work.desk.fail(work, error)
+            return
         except Exception:  # as above
             log.exception("finish_failed", model=work.plan.model)
             work.desk.fail(work, Internal())

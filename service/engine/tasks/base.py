@@ -21,12 +21,16 @@ Inferred = TypeVar("Inferred")
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """An answer with what the metrics count of it: who answered, how sure it was, whether it said so."""
+    """An answer with what the metrics count of it: who answered, how sure it was, whether it said so.
+
+    `picture` is the explanation drawn, a PNG that takes the answer's place, where one was asked for.
+    """
 
     answer: ClassifyAnswer
     model: str
     confidence: float | None = None
     is_uncertain: bool = False
+    picture: bytes | None = None
 
 
 class Plan(Protocol[Prepared, Inferred]):
@@ -41,10 +45,11 @@ class Plan(Protocol[Prepared, Inferred]):
     batch_wait_ms: float
 
     def prepare(self, photos: Sequence[bytes | memoryview], parameters: Parameters) -> Prepared:
-        """Decode the photos of one request.
+        """Decode the photos of one request, all of one subject.
 
         Raises:
             UnsupportedMedia, UnprocessableImage: a photo cannot be decoded.
+            InvalidParameter: what was asked for does not fit the bundle.
         """
 
     def infer(self, batch: Sequence[Prepared]) -> list[Inferred]:
@@ -55,7 +60,11 @@ class Plan(Protocol[Prepared, Inferred]):
         """
 
     def finish(self, prepared: Prepared, inferred: Inferred) -> Finished:
-        """Make the answer to one request."""
+        """Make the answer to one request.
+
+        Raises:
+            FieldmarkError: what was inferred allows none.
+        """
 
 
 AnyPlan = Plan[Any, Any]

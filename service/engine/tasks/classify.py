@@ -1,8 +1,8 @@
-"""Classify: which of a bundle's classes a photo shows.
+"""Classify: which classes a photo shows, by the bundle that the request's text and parameters choose.
 
-Owns the way from logits to the answer: calibrated probabilities, the best classes with their levels, and what the
-bundle's calibration allows to say of them (how far up the levels the answer is certain, which labels hold the truth,
-whether it is uncertain). The mathematics is `models/calibration.py`, the same that evaluation uses.
+A domain's route has its default bundle and perhaps one that reads texts: a text with a phrase that the latter knows is
+answered by it, any other request by the default, bit for bit as without a text (ARCHITECTURE.md, "HTTP": which model
+answers). A named bundle's route has that bundle alone.
 """
 
 from __future__ import annotations
@@ -10,172 +10,131 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
+import msgspec
 from msgspec import UNSET, UnsetType
 
-from models import calibration
-from models.formats import FORMATS, sniff_format
-from models.manifest import Label, Manifest
-from models.preprocess import ImageError, Pixels, preprocess
-from service.answers import (
-    ActivationMap,
-    ClassifyAnswer,
-    Explanation,
-    ImageSize,
-    LabelSet,
-    ModelRef,
-    Parameters,
-    Prediction,
-    Rollup,
-)
+from models.preprocess import Photo
+from service.answers import ClassifyAnswer, Parameters
 from service.engine.bundle import Bundle
 from service.engine.tasks.base import Finished
-from service.errors import UnprocessableImage, UnsupportedMedia
-
-#: A level is reported where its best value is at least this probable.
-ROLLUP_CERTAINTY = 0.9
-PROBABILITY_DIGITS = 6
-ACTIVATION_DIGITS = 3
-
-Row = npt.NDArray[np.float32]
+from service.engine.tasks.classifier import Case, Classifier, score_all
+from service.engine.tasks.hearing import Heard, Hearing
+from service.engine.tasks.photos import Encoded, decode_photos
+from service.engine.tasks.reading import Scores
+from service.errors import InvalidParameter
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """A decoded photo: the graph's input, uint8 [S, S, 3], and the photo's size as a person sees it, in pixels."""
+class Asked:
+    """One request, ready for the graphs.
 
-    pixels: Pixels
-    width: int
-    height: int
-    parameters: Parameters
+    `checked` is the same photo for the default bundle, where the text is held against what it sees. `reason` says why a
+    text is not used. `encoded` are the photos as they came, kept to be drawn on.
+    """
 
+    case: Case
+    checked: Case | None = None
+    heard: Heard | None = None
+    reason: str | None = None
+    encoded: Sequence[Encoded] = ()
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """The graph's outputs for one photo: `logits` f32 [C], `activation` f32 [h, w] where it was asked for."""
-
-    logits: Row
-    activation: Row | None
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """Everything to run."""
+        return (self.case,) if self.checked is None else (self.case, self.checked)
 
 
 class ClassifyPlan:
-    """Classify with one bundle."""
+    """Classifies with a default bundle, or with `reader`, the one that reads texts."""
 
-    def __init__(self, route: str, bundle: Bundle) -> None:
-        manifest = bundle.manifest
+    def __init__(self, route: str, default: Bundle, reader: Bundle | None = None) -> None:
         self.route = route
-        self.model = manifest.identity
-        self.curve = bundle.curve
-        self.batch_wait_ms = manifest.batch_wait_ms
-        self._bundle = bundle
-        self._image = manifest.image
-        self._has_activation = any(output.name == "activation" for output in manifest.outputs)
-        self._reading = _Reading(manifest, bundle.labels)
+        self.model = default.manifest.identity
+        self.curve = default.curve
+        self.batch_wait_ms = default.manifest.batch_wait_ms
+        self._default = Classifier(default)
+        self._named_reader = self._default if default.vocabulary is not None else None
+        self._reader = self._named_reader or (Classifier(reader) if reader is not None else None)
+        self._hearing = Hearing(self._reader.bundle) if self._reader is not None else None
+        self._is_checked = (
+            self._hearing is not None and self._reader is not self._default and self._hearing.is_checked(default)
+        )
+        self.need_px = max(classifier.size_px for classifier in (self._default, self._reader or self._default))
 
-    def prepare(self, photos: Sequence[bytes | memoryview], parameters: Parameters) -> Subject:
-        """Decode the one photo of a request to the bundle's input.
+    def prepare(self, photos: Sequence[Encoded], parameters: Parameters) -> Asked:
+        """Choose the bundle and decode the photos of one request for it.
 
         Raises:
-            UnsupportedMedia: its first bytes are of no allowed format.
-            UnprocessableImage: it cannot be decoded.
+            UnsupportedMedia, UnprocessableImage: a photo cannot be decoded.
+            InvalidParameter: none of the candidates is known, or a bundle that reads texts was named without one.
         """
-        (encoded,) = photos
-        if sniff_format(encoded) is None:
-            raise UnsupportedMedia(f"The photo is in none of the allowed formats ({', '.join(FORMATS)}).")
-        try:
-            pixels, photo = preprocess(encoded, self._image.size_px, self._image.fit)
-        except ImageError as error:
-            raise UnprocessableImage(str(error)) from error
-        return Subject(pixels, photo.width, photo.height, parameters)
+        if parameters.text is None and self._named_reader is None and not parameters.draw:
+            return Asked(self._default.case(decode_photos(photos, self._default.size_px), parameters))
+        heard = self._hear(parameters.text)
+        is_read = heard is not None and heard.is_known
+        need_px = self._reader.size_px if is_read and self._reader is not None else self._default.size_px
+        return self._ask(decode_photos(photos, need_px), photos, parameters, heard)
 
-    def infer(self, batch: Sequence[Subject]) -> list[Scores]:
-        """Run the graph once on all of them."""
-        images = batch[0].pixels[None] if len(batch) == 1 else np.stack([subject.pixels for subject in batch])
-        explains = self._has_activation and any(subject.parameters.explain for subject in batch)
-        results = self._bundle.run(images, ("logits", "activation") if explains else ("logits",))
-        logits = np.asarray(results["logits"], np.float32)
-        if not explains:
-            return [Scores(row, None) for row in logits]
-        activation = np.asarray(results["activation"], np.float32)
-        return [Scores(row, cells) for row, cells in zip(logits, activation, strict=True)]
+    def prepare_decoded(self, photos: Sequence[Photo], encoded: Sequence[Encoded], parameters: Parameters) -> Asked:
+        """Choose the bundle for photos that are decoded to at least `need_px`.
 
-    def finish(self, prepared: Subject, inferred: Scores) -> Finished:
-        """Turn scores into the answer."""
-        explanation: Explanation | UnsetType = UNSET
-        if prepared.parameters.explain and inferred.activation is not None:
-            explanation = Explanation(self._reading.model.system, map=_activation_map(inferred.activation))
-        size = ImageSize(prepared.width, prepared.height)
-        answer = self._reading.read(inferred.logits, prepared.parameters.top_k, size, explanation)
-        confidence = answer.predictions[0].probability
-        return Finished(answer, self.model, confidence, answer.uncertain is True)
+        Raises:
+            InvalidParameter: as `prepare`.
+        """
+        return self._ask(photos, encoded, parameters, self._hear(parameters.text))
 
+    def infer(self, batch: Sequence[Asked]) -> list[tuple[Scores, ...]]:
+        """Run the graphs that these requests need."""
+        scores = iter(score_all([case for asked in batch for case in asked.cases]))
+        return [tuple(next(scores) for _ in asked.cases) for asked in batch]
 
-class _Reading:
-    """What a bundle's logits mean, with all that does not change from photo to photo made once."""
+    def finish(self, prepared: Asked, inferred: tuple[Scores, ...]) -> Finished:
+        """Make the answer to one request."""
+        case = prepared.case
+        answer = case.classifier.answer(case, inferred[0])
+        confidence, is_uncertain = answer.predictions[0].probability, answer.uncertain is True
+        if case.parameters.text is not None:
+            answer = self._tell_of_text(answer, prepared, inferred)
+        picture = _draw(prepared.encoded, answer) if case.parameters.draw else None
+        return Finished(answer, case.classifier.identity, confidence, is_uncertain, picture)
 
-    def __init__(self, manifest: Manifest, labels: Sequence[Label]) -> None:
-        fitted = manifest.calibration
-        self.model = ModelRef(manifest.name, manifest.version, manifest.system)
-        self._temperature = fitted.temperature
-        self._uncertain_below = fitted.uncertain_below
-        self._coverage, self._quantile = max(
-            ((float(coverage), quantile) for coverage, quantile in fitted.conformal.items()), default=(0.0, 0.0)
-        )
-        self._class_ids = [label.class_id for label in labels]
-        self._labels = [label.label for label in labels]
-        self._paths = [label.levels or UNSET for label in labels]
-        is_calibrated = fitted.uncertain_below is not None or bool(fitted.conformal)
-        paths = [list(label.levels.values()) for label in labels]
-        self._levels = (
-            calibration.Levels(manifest.levels, paths, self._labels) if manifest.levels and is_calibrated else None
-        )
+    def _hear(self, text: str | None) -> Heard | None:
+        heard = self._hearing.hear(text) if self._hearing is not None and text is not None else None
+        if self._named_reader is None or (heard is not None and heard.is_known):
+            return heard
+        if heard is None or self._hearing is None:
+            raise InvalidParameter(f"Model {self.model} reads a text with the photo: send one as text=.")
+        raise InvalidParameter(f"Model {self.model} needs a text that it knows. {self._hearing.reason(heard)}")
 
-    def read(self, logits: Row, top_k: int, size: ImageSize, explanation: Explanation | UnsetType) -> ClassifyAnswer:
-        """The answer to logits [C]."""
-        probabilities = calibration.softmax(logits, self._temperature)
-        order = np.argsort(-probabilities, kind="stable")
-        predictions = [self._predict(index, probabilities) for index in order[:top_k].tolist()]
-        uncertain, reason = self._judge(float(probabilities[order[0]]))
-        return ClassifyAnswer(
-            self.model,
-            predictions,
-            size,
-            rollup=self._roll_up(probabilities),
-            set=self._set(probabilities),
-            uncertain=uncertain,
-            reason=reason,
-            explanation=explanation,
+    def _ask(
+        self, photos: Sequence[Photo], encoded: Sequence[Encoded], parameters: Parameters, heard: Heard | None
+    ) -> Asked:
+        kept = encoded if parameters.draw else ()
+        if heard is None or self._hearing is None or self._reader is None:
+            reason = f"{self.model} reads no text; it answered by the photo alone."
+            return Asked(self._default.case(photos, parameters), reason=reason, encoded=kept)
+        if not heard.is_known:
+            reason = self._hearing.reason(heard)
+            return Asked(self._default.case(photos, parameters), None, heard, reason, kept)
+        seen = Parameters()  # what is held against the text needs no more than probabilities
+        checked = self._default.case(photos, seen) if self._is_checked else None
+        return Asked(self._reader.case(photos, parameters, heard), checked, heard, None, kept)
+
+    def _tell_of_text(self, answer: ClassifyAnswer, prepared: Asked, inferred: tuple[Scores, ...]) -> ClassifyAnswer:
+        conflict: bool | UnsetType = UNSET
+        if prepared.checked is not None and prepared.heard is not None and self._hearing is not None:
+            seen = self._default.probabilities(inferred[1])
+            conflict = self._hearing.is_conflict(prepared.heard, seen)
+        return msgspec.structs.replace(
+            answer,
+            text_used=prepared.reason is None,
+            text_reason=UNSET if prepared.reason is None else prepared.reason,
+            text_conflict=conflict,
+            phrases=UNSET if prepared.heard is None else prepared.heard.phrases,
         )
 
-    def _predict(self, index: int, probabilities: calibration.Floats) -> Prediction:
-        probability = round(float(probabilities[index]), PROBABILITY_DIGITS)
-        return Prediction(self._class_ids[index], self._labels[index], probability, self._paths[index])
 
-    def _judge(self, best: float) -> tuple[bool | UnsetType, str | UnsetType | None]:
-        if self._uncertain_below is None:
-            return UNSET, UNSET
-        if best >= self._uncertain_below:
-            return False, None
-        return True, f"the best class has probability {best:.3f}; {self._uncertain_below:.3f} is certain enough"
+def _draw(photos: Sequence[Encoded], answer: ClassifyAnswer) -> bytes:
+    from service.drawing import draw_answer  # only where somebody looks
 
-    def _roll_up(self, probabilities: calibration.Floats) -> Rollup | UnsetType:
-        found = self._levels.roll_up(probabilities, ROLLUP_CERTAINTY) if self._levels else None
-        if found is None:
-            return UNSET
-        return Rollup(found.level, found.label, round(found.probability, PROBABILITY_DIGITS))
-
-    def _set(self, probabilities: calibration.Floats) -> LabelSet | UnsetType:
-        if not self._coverage:
-            return UNSET
-        held = calibration.conformal_set(probabilities, self._quantile)
-        return LabelSet(self._coverage, [self._class_ids[index] for index in held.tolist()])
-
-
-def _activation_map(cells: Row) -> ActivationMap:
-    """Evidence [h, w] as shares of its maximum, row by row."""
-    evidence = np.maximum(cells.astype(np.float64), 0)
-    top = float(evidence.max())
-    shares = evidence / top if top > 0 else evidence
-    rows, columns = cells.shape
-    return ActivationMap(rows, columns, [round(value, ACTIVATION_DIGITS) for value in shares.ravel().tolist()])
+    return draw_answer(photos, answer)

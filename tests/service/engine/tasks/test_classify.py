@@ -15,7 +15,8 @@ from service.answers import Parameters
 from service.engine.backends.base import Array
 from service.engine.backends.testing import EchoBackend
 from service.engine.bundle import Bundle, load_bundle
-from service.engine.tasks.classify import ClassifyPlan, Scores
+from service.engine.tasks.classify import ClassifyPlan
+from service.engine.tasks.reading import Scores
 from tests.bundles import make_bundle, solid_photo
 
 
@@ -27,8 +28,8 @@ def make_plan(folder: Path, **fields: Any) -> ClassifyPlan:
 def answer(plan: ClassifyPlan, logits: list[float], parameters: Parameters | None = None) -> dict[str, Any]:
     """The JSON that a caller sees for these logits."""
     subject = plan.prepare([solid_photo(width=40, height=30)], parameters or Parameters())
-    cells = np.array([[0, 2], [1, -1]], np.float32)
-    finished = plan.finish(subject, Scores(np.array(logits, np.float32), cells))
+    parts = {"activation": np.array([[[0, 2], [1, -1]]], np.float32)} if subject.case.parameters.explain else None
+    finished = plan.finish(subject, (Scores(np.array([logits], np.float32), parts=parts),))
     encoded: dict[str, Any] = json.loads(msgspec.json.encode(finished.answer))
     return encoded
 
@@ -121,5 +122,5 @@ def test_outputs_that_nobody_asked_for_are_not_fetched(tmp_path: Path) -> None:
 def test_what_the_metrics_count_comes_with_the_answer(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, calibration=Calibration(uncertain_below=0.9))
     subject = plan.prepare([solid_photo()], Parameters())
-    finished = plan.finish(subject, Scores(np.array([0, 2, 1], np.float32), None))
+    finished = plan.finish(subject, (Scores(np.array([[0, 2, 1]], np.float32)),))
     assert (finished.model, finished.confidence, finished.is_uncertain) == ("colours@1.0.0", 0.665241, True)

@@ -1,0 +1,186 @@
+"""What a bundle's scores say: calibrated predictions, how far up the levels they hold, which labels hold the truth.
+
+Owns the way from logits to the parts of an answer that rest on them alone. The mathematics is `models/calibration`, the
+same that evaluation uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import UNSET, UnsetType
+
+from models import calibration
+from models.calibration import Floats, Ints
+from models.manifest import Label, Manifest
+from service.answers import ClassifyAnswer, ImageSize, LabelSet, LevelSet, ModelRef, Parameters, Prediction, Rollup
+from service.engine.backends.base import Array
+from service.engine.bundle import Bundle
+from service.engine.tasks.selection import Selection
+
+PROBABILITY_DIGITS = 6
+
+Rows = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """A graph's outputs for the K photos of one subject: `logits` f32 [K, C], `features` f32 [K, D] where they count.
+
+    `parts` are the outputs that explain, each with a row a photo, where that was asked for.
+    """
+
+    logits: Rows
+    features: Rows | None = None
+    parts: Mapping[str, Array] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _LevelRule:
+    """How one level's set is made: the groups [C], their labels and the quantile for the coverage."""
+
+    name: str
+    groups: Ints
+    labels: tuple[str, ...]
+    coverage: float
+    quantile: float
+
+
+class Reading:
+    """Reads the logits of one bundle, with all that does not change from photo to photo made once."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        manifest = bundle.manifest
+        fitted = manifest.calibration
+        self.model = ModelRef(manifest.name, manifest.version, manifest.system)
+        self.needs_features = fitted.score == "distance" and fitted.uncertain_below is not None
+        self._fitted = fitted
+        self._directions = bundle.directions
+        self._coverage, self._quantile = _strictest(fitted.conformal)
+        self._class_ids = [label.class_id for label in bundle.labels]
+        self._labels = [label.label for label in bundle.labels]
+        self._paths = [label.levels or UNSET for label in bundle.labels]
+        is_calibrated = fitted.uncertain_below is not None or bool(fitted.conformal)
+        self._levels = _levels(manifest, bundle.labels) if manifest.levels and is_calibrated else None
+        self._level_rules = _level_rules(manifest, self._levels) if self._levels else ()
+
+    def probabilities(self, logits: Rows) -> Floats:
+        """Calibrated probabilities [C] of one subject, of the logits [K, C] of its photos."""
+        if len(logits) == 1:
+            return calibration.softmax(logits[0], self._fitted.temperature)
+        # Without a fitted one, photos count as if they were one: their mean can be too unsure, not too sure.
+        pooled = self._fitted.pooled_temperature or self._fitted.temperature * len(logits)
+        return calibration.pool(logits, pooled)
+
+    def read(self, scores: Scores, size: ImageSize, asked: Parameters, chosen: Selection | None) -> ClassifyAnswer:
+        """The answer to one subject's scores, among all classes or those that were chosen."""
+        probabilities = self.probabilities(scores.logits)
+        uncertain, reason = self._judge(probabilities, scores)
+        if chosen is None:
+            return ClassifyAnswer(
+                self.model,
+                self.predict(probabilities, asked.top_k),
+                size,
+                rollup=self._roll_up(probabilities, asked.certainty),
+                set=self._set(probabilities, None),
+                uncertain=uncertain,
+                reason=reason,
+            )
+        weighed = chosen.weigh(probabilities)
+        return ClassifyAnswer(
+            self.model,
+            self.predict(weighed, min(asked.top_k, chosen.count)),
+            size,
+            rollup=self._roll_up(weighed, asked.certainty),
+            set=self._set(probabilities, chosen),
+            uncertain=uncertain,
+            reason=reason,
+            without_candidates=self.predict(probabilities, asked.top_k),
+            unknown_candidates=chosen.unknown or UNSET,
+        )
+
+    def predict(self, probabilities: Floats, top_k: int) -> list[Prediction]:
+        """The best classes; of equal ones the first."""
+        order = np.argsort(-probabilities, kind="stable")[:top_k].tolist()
+        return [self._predict(index, probabilities) for index in order]
+
+    def _predict(self, index: int, probabilities: Floats) -> Prediction:
+        probability = round(float(probabilities[index]), PROBABILITY_DIGITS)
+        return Prediction(self._class_ids[index], self._labels[index], probability, self._paths[index])
+
+    def _judge(self, probabilities: Floats, scores: Scores) -> tuple[bool | UnsetType, str | UnsetType | None]:
+        """Whether the subject looks unknown, and why; of several photos the scores are averaged.
+
+        Candidates are left out of it: being the only one allowed makes no bird known.
+        """
+        least = self._fitted.uncertain_below
+        if least is None:
+            return UNSET, UNSET
+        if self._fitted.score == "max_softmax":
+            best = float(probabilities.max())
+            said = f"the best class has probability {best:.3f}; {least:.3f} is certain enough"
+        elif self._fitted.score == "energy":
+            best = float(calibration.energy_scores(scores.logits, self._fitted.temperature).mean())
+            said = f"the photo's energy score is {best:.3f}; {least:.3f} is certain enough"
+        elif scores.features is None or self._directions is None:
+            return UNSET, UNSET
+        else:
+            best = float(calibration.distance_scores(scores.features, self._directions).mean())
+            said = f"the photo's likeness to the nearest class is {best:.3f}; {least:.3f} is certain enough"
+        return (False, None) if best >= least else (True, said)
+
+    def _roll_up(self, probabilities: Floats, certainty: float) -> Rollup | UnsetType:
+        found = self._levels.roll_up(probabilities, certainty) if self._levels else None
+        if found is None:
+            return UNSET
+        return Rollup(found.level, found.label, round(found.probability, PROBABILITY_DIGITS))
+
+    def _set(self, probabilities: Floats, chosen: Selection | None) -> LabelSet | UnsetType:
+        """The set by the probabilities of all classes, which is what was fitted; of it the candidates.
+
+        If the truth is among the candidates, this holds it as often as the whole set does.
+        """
+        if not self._coverage:
+            return UNSET
+        held = calibration.conformal_set(probabilities, self._quantile)
+        if chosen is not None:
+            held = _among(held, chosen.is_candidate, probabilities)
+        levels = {rule.name: _level_set(rule, probabilities, chosen) for rule in self._level_rules}
+        return LabelSet(self._coverage, [self._class_ids[index] for index in held.tolist()], levels or UNSET)
+
+
+def _level_set(rule: _LevelRule, probabilities: Floats, chosen: Selection | None) -> LevelSet:
+    sums = np.bincount(rule.groups, probabilities, len(rule.labels)).astype(np.float64)
+    held = calibration.conformal_set(sums, rule.quantile)
+    if chosen is not None:
+        is_candidate = np.bincount(rule.groups, chosen.is_candidate, len(rule.labels)) > 0
+        held = _among(held, is_candidate, sums)
+    return LevelSet(rule.coverage, [rule.labels[index] for index in held.tolist()])
+
+
+def _among(held: Ints, is_candidate: npt.NDArray[np.bool_], probabilities: Floats) -> Ints:
+    """The candidates of a set; where it has none, the best candidate, so that no set is empty."""
+    kept = held[is_candidate[held]]
+    return kept if len(kept) else np.array([np.where(is_candidate, probabilities, -1.0).argmax()])
+
+
+def _levels(manifest: Manifest, labels: Sequence[Label]) -> calibration.Levels:
+    paths = [list(label.levels.values()) for label in labels]
+    return calibration.Levels(manifest.levels, paths, [label.label for label in labels])
+
+
+def _level_rules(manifest: Manifest, levels: calibration.Levels) -> tuple[_LevelRule, ...]:
+    fitted = manifest.calibration.conformal_levels
+    return tuple(
+        _LevelRule(name, levels.groups(name), levels.labels(name), *_strictest(fitted[name]))
+        for name in manifest.levels
+        if fitted.get(name)
+    )
+
+
+def _strictest(quantiles: dict[str, float]) -> tuple[float, float]:
+    """The highest coverage and its quantile; 0, 0 without any."""
+    return max(((float(coverage), quantile) for coverage, quantile in quantiles.items()), default=(0.0, 0.0))
