@@ -26,7 +26,7 @@ _DECODE_PX = 512
 
 #: Okabe and Ito's colours that stand out from photos, also to the colour-blind: one after the other, also for stages.
 _COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167))
-_WARM = (255, 96, 0)
+_WARM = (255, 0, 170)  # magenta: few birds and cars have it
 _WARMTH = 0.6  # of the warmest cell
 _COOLNESS = 0.35  # how much the coldest is darkened
 _PAPER, _INK, _FAINT = (255, 255, 255), (24, 24, 24), (96, 96, 96)

@@ -14,6 +14,7 @@ import typer
 from service.answers import ClassifyAnswer, Parameters
 from service.cli.options import AsJson, OnDevice, Store, open_engine
 from service.cli.photos import Photo, find_photos, read_portions
+from service.cli.pictures import Pictures
 from service.cli.results import CsvWriter, JsonWriter, TextWriter, Writer
 from service.errors import FieldmarkError
 from service.settings import read_settings
@@ -44,6 +45,12 @@ def classify(
     domain: Annotated[str | None, typer.Option(help="What the photos show, such as birds or cars.")] = None,
     model: Annotated[str | None, typer.Option(help="A model: name, or name@version.")] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help=f"Predictions a photo [default: {TOP_K}; csv: 1].")] = None,
+    text: Annotated[
+        str | None, typer.Option(help="What the subject looks like, such as 'red crown, white wing bars'.")
+    ] = None,
+    draw: Annotated[
+        Path | None, typer.Option(help="Draw what the model looked at on the photo: a PNG file, or a folder of them.")
+    ] = None,
     json: AsJson = False,
     form: Annotated[
         Format | None, typer.Option("--format", help="Form of the results [default: text; csv for a folder].")
@@ -63,8 +70,12 @@ def classify(
     paths = find_photos(photo)
     if not paths:
         raise typer.BadParameter(f"there is no photo in {', '.join(map(str, photo))}")
+    pictures = Pictures(draw, len(paths)) if draw is not None else None
+    said = _read_text(text)
     engine = open_engine(settings)
-    parameters = Parameters(top_k=top_k or (1 if form is Format.CSV else TOP_K))
+    parameters = Parameters(
+        top_k=top_k or (1 if form is Format.CSV else TOP_K), explain=pictures is not None, text=said
+    )
 
     def ask(photos: list[bytes]) -> list[Result]:
         return engine.classify(photos, domain=domain, model=model, parameters=parameters)
@@ -73,12 +84,24 @@ def classify(
         writer = _make_writer(form, stream, _levels(engine, domain, model))
         failed = 0
         for portion in read_portions(paths, settings.body_limit_bytes):
-            failed += _write_portion(portion, ask, writer)
+            failed += _write_portion(portion, ask, writer, pictures)
             advance(len(portion))
     raise typer.Exit(1 if failed else 0)
 
 
-def _write_portion(portion: list[Photo], ask: Callable[[list[bytes]], list[Result]], writer: Writer) -> int:
+def _read_text(text: str | None) -> str | None:
+    """Take a text as the service does: a blank one is none."""
+    from models.text import TEXT_CHARACTERS_LIMIT
+
+    said = (text or "").strip()
+    if len(said) > TEXT_CHARACTERS_LIMIT:
+        raise typer.BadParameter(f"--text has {len(said):,} characters; at most {TEXT_CHARACTERS_LIMIT:,} are read")
+    return said or None
+
+
+def _write_portion(
+    portion: list[Photo], ask: Callable[[list[bytes]], list[Result]], writer: Writer, pictures: Pictures | None
+) -> int:
     """Answer some photos in their order; gives how many failed."""
     answers = iter(ask([photo.content for photo in portion if isinstance(photo.content, bytes)]))
     failed = 0
@@ -88,6 +111,8 @@ def _write_portion(portion: list[Photo], ask: Callable[[list[bytes]], list[Resul
         if isinstance(result, FieldmarkError):
             failed += 1
             sys.stderr.write(f"fieldmark: {photo.path}: {result.detail}\n")
+        elif pictures is not None and isinstance(photo.content, bytes):
+            pictures.draw(photo.path, photo.content, result)
     return failed
 
 

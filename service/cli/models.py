@@ -61,7 +61,7 @@ def show_model(
         _print_json([entry])
         return
     for field, value in msgspec.to_builtins(entry).items():
-        if value not in ("", None, [], {}, 0):
+        if isinstance(value, bool) or value not in ("", None, [], {}, 0):
             sys.stdout.write(f"{field}: {_in_words(value)}\n")
     for folder in resolve_stores(settings.store):
         card = folder / entry.name / entry.version / "card.md"

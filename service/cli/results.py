@@ -36,6 +36,10 @@ class TextWriter:
             return
         note = f", uncertain: {result.reason}" if result.uncertain is True else ""
         self._stream.write(f"{path} ({result.model.name} {result.model.version}{note})\n")
+        if isinstance(result.text_reason, str):
+            self._stream.write(f"  {result.text_reason}\n")
+        if result.text_conflict is True:
+            self._stream.write("  The text seems to speak of something else than the photo shows.\n")
         for prediction in result.predictions:
             self._stream.write(f"{prediction.probability:8.1%}  {prediction.label}{_finest_name(prediction)}\n")
 

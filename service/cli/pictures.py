@@ -1,0 +1,40 @@
+"""`--draw`: the explanation of each answer drawn on its photo, as PNG files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from service.answers import ClassifyAnswer
+from service.cli.options import CommandFailed
+
+
+class Pictures:
+    """Draws answers into one file, or into a folder where there are several photos.
+
+    Raises:
+        CommandFailed: several photos would be drawn into one file.
+    """
+
+    def __init__(self, target: Path, photos: int) -> None:
+        self._target = target
+        self._is_folder = target.is_dir()
+        self._names: set[str] = set()
+        if photos > 1 and not self._is_folder:
+            raise CommandFailed(f"--draw {target}: there are {photos} photos; name a folder that exists.")
+
+    def draw(self, path: Path, content: bytes, answer: ClassifyAnswer) -> None:
+        """Draw the answer to one photo."""
+        from service.drawing import draw_answer
+
+        self._place(path).write_bytes(draw_answer([content], answer))
+
+    def _place(self, path: Path) -> Path:
+        """The file of a photo: in a folder its own name with `.png`, numbered where two have the same."""
+        if not self._is_folder:
+            return self._target
+        name, number = f"{path.stem}.png", 1
+        while name in self._names:
+            number += 1
+            name = f"{path.stem}-{number}.png"
+        self._names.add(name)
+        return self._target / name
