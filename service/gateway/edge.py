@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,31 +24,20 @@ SECURITY_HEADERS: Headers = [
     (b"referrer-policy", b"no-referrer"),
 ]
 #: On every answer that does not bring its own.
-DEFAULT_HEADERS: dict[bytes, bytes] = {
-    b"cache-control": b"no-store",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-}
+DEFAULT_HEADERS: Headers = [
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
 
 _log = get_logger(part="edge")
 
 
 class Edge:
-    """Wraps the application.
+    """Wraps an application. `clock` gives seconds of the host's monotonic clock."""
 
-    `shortcuts` names, by method and path, endpoints that are reached without the framework's layers, which cost as much as
-    the endpoint; they stand in its routes as well. `clock` gives seconds of the host's monotonic clock.
-    """
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        metrics: Metrics,
-        shortcuts: Mapping[tuple[str, str], ASGIApp],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
         self._metrics = metrics
-        self._shortcuts = shortcuts
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,8 +54,7 @@ class Edge:
         try:
             if exchange.wire.refusal is not None:
                 raise exchange.wire.refusal
-            app = self._shortcuts.get((scope["method"], scope["path"]), self._app)
-            await app(scope, receive, reply)
+            await self._app(scope, receive, reply)
         except FieldmarkError as error:
             await self._fail(exchange, reply, error)
         except asyncio.CancelledError:
@@ -106,8 +94,9 @@ class _Reply:
         if message["type"] == "http.response.start":
             exchange = self._exchange
             exchange.status = message["status"]
-            headers: Headers = [*message["headers"], *SECURITY_HEADERS, (b"x-request-id", exchange.request_id.encode())]
-            names = {name for name, _ in headers}
-            headers += [(name, value) for name, value in DEFAULT_HEADERS.items() if name not in names]
+            given: Headers = message["headers"]
+            names = {name for name, _ in given}
+            defaults = [header for header in DEFAULT_HEADERS if header[0] not in names]
+            headers = [*given, *SECURITY_HEADERS, *defaults, (b"x-request-id", exchange.request_id.encode())]
             message = {**message, "headers": headers}
         return self._send(message)

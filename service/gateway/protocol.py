@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from starlette.types import Scope
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -24,7 +25,7 @@ from uvicorn.server import ServerState
 from service.errors import BadRequest, FieldmarkError, HeadersTooLarge, Overloaded, RequestTimeout, TooLarge
 from service.gateway.exchange import Wire, attach_wire, new_request_id
 from service.gateway.problems import problem_body, problem_headers
-from service.gateway.writer import AnswerWriter
+from service.gateway.sender import Exit, Sender
 
 #: What is read and thrown away of a body whose request is answered, so that its client comes to read the answer.
 DISCARD_LIMIT_BYTES = 1 << 20
@@ -67,6 +68,8 @@ class GatewayProtocol(HttpToolsProtocol):
         self._limits = limits
         self._refused = refused
         self._timer: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._idle_since: float | None = None
         self._unanswered: list[tuple[RequestResponseCycle, Wire]] = []
         self._is_in_head = False
         self._is_in_body = False
@@ -80,7 +83,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Admit the client, or tell it that there are too many."""
         super().connection_made(transport)
-        self._writer = AnswerWriter(transport, self._end_after_answer)
+        self._exit = Exit(transport, self._end_after_answer)
         limit = self._limits.connections
         excess = len(self.connections) - limit
         if excess > EXCESS_LIMIT:
@@ -93,6 +96,8 @@ class GatewayProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every unanswered request that its client has left."""
         self._stop_timer()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         super().connection_lost(exc)
         for cycle, wire in self._unanswered:
             cycle.disconnected = True
@@ -114,7 +119,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self._bound_head()
         elif self._is_in_body:
             self._bound_body()
-        elif self._timer is None and self.timeout_keep_alive_task is None and not self._unanswered:
+        elif self._timer is None and not self._unanswered:
             # Line ends between requests: the connection is idle still.
             self._start_timer(self._limits.head_timeout_s, self._give_up_head)
 
@@ -151,7 +156,6 @@ class GatewayProtocol(HttpToolsProtocol):
             wire.refusal = self._head_too_large(size)
         super().on_headers_complete()
         self._is_in_body = True
-        self.cycle.transport = cast("asyncio.Transport", self._writer)
         self._unanswered.append((self.cycle, wire))
         if self._is_draining:
             self.cycle.keep_alive = False
@@ -180,27 +184,28 @@ class GatewayProtocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         self.cycle.more_body = False
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._rest()
 
     def on_response_complete(self) -> None:
         """Go on to the next request; the rest of an answered one's body is read and dropped first."""
-        self._writer.end_answer()
-        super().on_response_complete()
+        self.server_state.total_requests += 1
         if self._unanswered:
             self._unanswered.pop(0)
-        if self.transport.is_closing() or self._unanswered:
+        if self.transport.is_closing():
             return
-        if self._is_in_head:
-            self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._is_in_head:
             self._start_timer(self._limits.head_timeout_s, self._give_up_head)
-        elif self._is_discarding():
-            self._unset_keepalive_if_required()
+        elif not self._is_discarding():
+            self._rest()
+        elif self.expect_100_continue:
+            # Whether a body still comes is the client's choice now, so what follows cannot be read (RFC 9110, 10.1.1).
+            self.transport.close()
+        else:
             self._discarded_bytes = 0
-            if self.expect_100_continue:
-                # Whether a body still comes is the client's choice now, so what follows cannot be read (RFC 9110, 10.1.1).
-                self.transport.close()
-            else:
-                self._start_timer(DISCARD_TIMEOUT_S, self.transport.close)
+            self._start_timer(DISCARD_TIMEOUT_S, self.transport.close)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP."""
@@ -208,6 +213,32 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _unsupported_upgrade_warning(self) -> None:
         """Answer a request for another protocol in this one (RFC 9110, 7.8), without a word in the log."""
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Let the application answer, through our own way out."""
+        cycle.transport = cast("asyncio.Transport", self._exit)
+        cycle.send = Sender(cycle)  # type: ignore[method-assign]
+        super()._start_asgi_task(cycle, app)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Note that the connection rests no longer."""
+        self._idle_since = None
+
+    def _rest(self) -> None:
+        """Begin to idle. One timer at a time looks when that began, so that not every request needs one."""
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._end_rest)
+
+    def _end_rest(self) -> None:
+        self._idle_timer = None
+        if self._idle_since is None:
+            return
+        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._idle_timer = self.loop.call_later(left_s, self._end_rest)
+        else:
+            self.transport.close()
 
     def _end_after_answer(self) -> None:
         """Close after the last answer, which must arrive: the rest of its request's body is read and dropped first.

@@ -30,7 +30,7 @@ def sent(app: object, scope: Scope) -> list[Message]:
     async def send(message: Message) -> None:
         messages.append(message)
 
-    edge = Edge(app, Metrics(), {}, clock=lambda: 1.0)  # type: ignore[arg-type]
+    edge = Edge(app, Metrics(), clock=lambda: 1.0)  # type: ignore[arg-type]
     asyncio.run(edge(scope, receive, send))
     return messages
 
