@@ -111,6 +111,10 @@ class GatewayBus(Protocol):
             DeadlineExceeded: the deadline has passed already.
         """
 
+    @property
+    def hellos(self) -> Sequence[Hello]:
+        """What the connected workers announced; the same object until one of them comes or goes."""
+
     def workers(self) -> list[WorkerView]:
         """The connected workers, in the order in which they came."""
 

@@ -11,7 +11,7 @@ Order and shares are the queue's, refusals are admission's, suspects and poison 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from service.bus.admission import Admission
 from service.bus.base import Counters, Job, Outcome, RouteView, WorkerView
@@ -50,6 +50,7 @@ class Dispatcher:
         self._open: dict[int, Ticket] = {}
         self._deadlines = Deadlines(self._open)
         self._workers: list[Worker] = []
+        self.hellos: Sequence[Hello] = ()
         self._is_draining = False
 
     # Callers
@@ -291,6 +292,7 @@ class Dispatcher:
         return True
 
     def _regroup(self) -> None:
+        self.hellos = tuple(worker.hello for worker in self._workers)
         self._forecast.regroup(worker for worker in self._workers if not worker.is_draining)
         self._release_all(self._clock())
 

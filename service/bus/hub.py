@@ -10,14 +10,44 @@ import asyncio
 import contextlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from service.bus.base import Counters, Job, Outcome, RouteView, WorkerView
 from service.bus.dispatch import Dispatcher
-from service.bus.queue import Ticket
+from service.bus.messages import Hello
 from service.errors import FieldmarkError
 from service.settings import Settings
+
+
+class Reply(asyncio.Future[Outcome]):
+    """What a caller waits for. To cancel it is to leave; `done` is called however it ends.
+
+    A callback of the future's own would do, at the price of one more turn of the loop for every request.
+    """
+
+    def __init__(self, done: Callable[[], None]) -> None:
+        super().__init__()
+        self.leave: Callable[[], None] | None = None
+        self._done = done
+
+    def settle(self, answer: Outcome | FieldmarkError) -> None:
+        """Give the answer."""
+        if not self.done():
+            if isinstance(answer, FieldmarkError):
+                self.set_exception(answer)
+            else:
+                self.set_result(answer)
+        self._done()
+
+    def cancel(self, msg: object = None) -> bool:
+        """Tell the bus that nobody waits any more."""
+        if not super().cancel(msg):
+            return False
+        if self.leave is not None:
+            self.leave()
+        self._done()
+        return True
 
 
 class Hub(ABC):
@@ -54,6 +84,11 @@ class Hub(ABC):
         """Requests that workers hold and nobody has answered yet."""
         return self.dispatcher.inflight
 
+    @property
+    def hellos(self) -> Sequence[Hello]:
+        """What the connected workers announced; the same object until one of them comes or goes."""
+        return self.dispatcher.hellos
+
     def workers(self) -> list[WorkerView]:
         """The connected workers, in the order in which they came."""
         return self.dispatcher.workers()
@@ -64,12 +99,12 @@ class Hub(ABC):
 
     def submit(self, job: Job) -> asyncio.Future[Outcome]:
         """Admit a job, or refuse at once; raises as `GatewayBus.submit` says."""
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        ticket = self.dispatcher.submit(job, partial(self._settle, future))
-        future.add_done_callback(partial(self._done, ticket))
+        reply = Reply(self._settled)
+        ticket = self.dispatcher.submit(job, reply.settle)
+        reply.leave = partial(self.dispatcher.leave, ticket)
         if job.deadline < self._timer_at:
             self._arm()
-        return future
+        return reply
 
     async def drain(self, timeout_s: float) -> None:
         """Refuse new jobs, wait until all accepted ones are answered or the time is over, and close."""
@@ -83,16 +118,8 @@ class Hub(ABC):
             self._timer.cancel()
         await self._close()
 
-    def _settle(self, future: asyncio.Future[Outcome], answer: Outcome | FieldmarkError) -> None:
-        if not future.done():
-            if isinstance(answer, FieldmarkError):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
-
-    def _done(self, ticket: Ticket, future: asyncio.Future[Outcome]) -> None:
-        if future.cancelled():
-            self.dispatcher.leave(ticket)
+    def _settled(self) -> None:
+        """A caller has its answer, or left."""
         if self._is_draining and not self.dispatcher.accepted:
             self._is_idle.set()
 

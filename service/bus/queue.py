@@ -141,8 +141,11 @@ class WaitingQueue:
         return bulk
 
     def _oldest(self, priority: Priority, routes: Container[str]) -> Ticket | None:
-        heads = [line.head for route, line in self._lines[priority].items() if route in routes]
-        return min(heads, key=_age) if heads else None
+        lines = self._lines[priority]
+        heads = [line.head for route, line in lines.items() if route in routes] if lines else None
+        if not heads:
+            return None
+        return heads[0] if len(heads) == 1 else min(heads, key=_age)
 
     def _entered(self, ticket: Ticket) -> Line:
         """The line that the ticket goes to; it is counted already."""

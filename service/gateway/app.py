@@ -34,7 +34,7 @@ def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics) -> Front:
     """Put the application together."""
     # It warns of every broken form, which is the caller's to know and says so to the caller.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
-    router = Router(bus.workers)
+    router = Router(lambda: bus.hellos)
     metrics.registry.register(BusCollector(bus, router.models))
     schema = AskSchema(settings.timeout_ms, settings.timeout_limit_ms)
     limits = UploadLimits(settings.body_limit_bytes, settings.field_limit_bytes)

@@ -6,12 +6,11 @@ a restart does not make names unknown. Whether the route can take a request now 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from packaging.version import InvalidVersion, Version
 
-from service.bus.base import WorkerView
 from service.bus.messages import Hello
 from service.catalog import (
     AUTO,
@@ -46,18 +45,18 @@ class Offer:
 
 
 class Router:
-    """Chooses routes. `workers` gives the workers that are connected now."""
+    """Chooses routes. `hellos` gives what the connected workers announced, as `GatewayBus.hellos` does."""
 
-    def __init__(self, workers: Callable[[], Iterable[WorkerView]]) -> None:
-        self._workers = workers
-        self._hellos: list[Hello] = []
+    def __init__(self, hellos: Callable[[], Sequence[Hello]]) -> None:
+        self._ask = hellos
+        self._hellos: Sequence[Hello] = ()
         self._offer = Offer()
 
     @property
     def offer(self) -> Offer:
         """What is served now, or was before the last worker left."""
-        hellos = [view.hello for view in self._workers()]
-        if hellos and not _are_same(hellos, self._hellos):
+        hellos = self._ask()
+        if hellos is not self._hellos and hellos:
             self._offer = _combine(hellos)
             self._hellos = hellos
         return self._offer
@@ -82,11 +81,6 @@ class Router:
         if domain is not None and domain != AUTO:
             return _by_domain(offer, task, domain)
         return _by_photo(offer, task)
-
-
-def _are_same(left: list[Hello], right: list[Hello]) -> bool:
-    """Compare by identity: the bus keeps one object per worker and life."""
-    return len(left) == len(right) and all(one is other for one, other in zip(left, right, strict=True))
 
 
 def _combine(hellos: Iterable[Hello]) -> Offer:

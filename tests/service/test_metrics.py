@@ -66,7 +66,7 @@ def samples(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], fl
 
 def test_every_name_is_there_with_its_labels(bus: FakeBus) -> None:
     metrics = Metrics()
-    metrics.registry.register(BusCollector(bus, Router(bus.workers).models))
+    metrics.registry.register(BusCollector(bus, Router(lambda: bus.hellos).models))
     metrics.count_request("classify", "birds@1.0.0", 200, 0.01)
     metrics.count_answer(answered(), is_explained=False)
     seen = {name: {label for label, _ in labels} for name, labels in samples(metrics)}

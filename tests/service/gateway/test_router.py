@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from service.bus.base import WorkerView
 from service.bus.messages import Hello
 from service.errors import InvalidParameter, NotFound, NotReady
 from service.gateway import router as module
@@ -11,7 +10,7 @@ from tests.service.gateway.fake_bus import make_hello
 
 
 def router_of(*hellos: Hello) -> Router:
-    return Router(lambda: [WorkerView(hello, None, 0, draining=False) for hello in hellos])
+    return Router(lambda: hellos)
 
 
 def chosen(router: Router, domain: str | None = None, model: str | None = None) -> str:
@@ -73,10 +72,9 @@ def test_before_the_first_worker_nothing_is_ready() -> None:
 
 
 def test_names_stay_known_while_no_worker_is_there() -> None:
-    workers = [WorkerView(make_hello(), None, 0, draining=False)]
-    router = Router(lambda: workers)
+    hellos = iter([(make_hello(),), ()])
+    router = Router(lambda: next(hellos))
     assert chosen(router) == "classify/birds"
-    workers.clear()
     assert chosen(router) == "classify/birds"
 
 
