@@ -92,6 +92,12 @@ class Settings(BaseSettings):
                 raise ValueError(f"{folder} holds a {os.pathsep!r}, which separates folders")
         return value
 
+    @field_validator("host")
+    @classmethod
+    def _bare_host(cls, value: str) -> str:
+        """Take an IPv6 address in the brackets that it has in a URL, too."""
+        return value[1:-1] if value.startswith("[") and value.endswith("]") else value
+
     @classmethod
     def settings_customise_sources(
         cls,

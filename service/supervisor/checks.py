@@ -49,7 +49,7 @@ def check_address(settings: Settings) -> None:
 def is_loopback(host: str) -> bool:
     """Tell whether only this machine reaches an address; a name other than `localhost` counts as public."""
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 

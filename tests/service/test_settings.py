@@ -49,6 +49,11 @@ def test_each_value_is_shown_with_its_origin(monkeypatch: pytest.MonkeyPatch) ->
     assert all(row.description for row in rows.values())
 
 
+@pytest.mark.parametrize(("given", "taken"), [("[::1]", "::1"), ("::1", "::1"), ("127.0.0.1", "127.0.0.1")])
+def test_an_address_may_stand_in_the_brackets_of_a_url(given: str, taken: str) -> None:
+    assert read_settings({"host": given}).host == taken
+
+
 def test_folders_are_separated_as_in_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIELDMARK_STORE", "/a:/b c")
     assert read_settings().store == (Path("/a"), Path("/b c"))
