@@ -34,6 +34,7 @@ from models.calibration.sets import (
     is_singleton,
     label_scores,
     score_quantile,
+    widest_quantile,
 )
 from models.calibration.unknowns import (
     FLAGGED_LIMIT,
@@ -87,4 +88,5 @@ __all__ = [
     "softmax",
     "traits_of",
     "uncertain_threshold",
+    "widest_quantile",
 ]

@@ -1,7 +1,8 @@
-"""Several photos of one subject as one answer: their evidence added up in log space, with a temperature of its own.
+"""Several photos of one subject as one answer: the mean of their logits, with a temperature of its own.
 
-Photos of one subject do not err independently, so the sum of their logits is too sure by an amount that only held-out
-groups can tell. The temperature of single photos does not enter: it would only scale the sum.
+In log space evidence adds up, but photos of one subject do not err independently. So the mean is taken, which grows no
+surer with the number alone, and groups of held-out photos tell by how much less it has to be tempered than one photo; a
+sum would be as good for two photos and too sure for five. The temperature of single photos does not enter.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ GROUPS_A_CLASS = 10
 
 
 def pool(logits: Numbers, temperature: float) -> Floats:
-    """Probabilities [C] of one subject from the logits [K, C] of its photos: softmax of their sum over the temperature.
+    """Probabilities [C] of one subject from the logits [K, C] of its photos: softmax of their mean over the temperature.
 
     `temperature` is the pooled one of a manifest.
     """
-    return softmax(np.asarray(logits, np.float64).sum(0), temperature)
+    return softmax(np.asarray(logits, np.float64).mean(0), temperature)
 
 
 def draw_groups(labels: Numbers, photos: Sequence[str], seed: int = 0, groups: int = GROUPS_A_CLASS) -> list[Ints]:
@@ -54,5 +55,5 @@ def fit_pooled_temperature(logits: Numbers, labels: Numbers, groups: Sequence[In
     if not groups:
         raise ValueError("no class has two held-out photos; a pooled temperature needs groups of them")
     table, truth = np.asarray(logits, np.float64), np.asarray(labels, np.int64)
-    sums = np.stack([table[group].sum(0) for group in groups])
-    return fit_temperature(sums, truth[[group[0] for group in groups]])
+    means = np.stack([table[group].mean(0) for group in groups])
+    return fit_temperature(means, truth[[group[0] for group in groups]])

@@ -10,6 +10,7 @@ their coverage over test sets, Angelopoulos and Bates, "A gentle introduction to
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,15 @@ def score_quantile(scores: Numbers, coverage: float) -> float:
     ordered = np.sort(np.asarray(scores, np.float64))
     rank = _rank(len(ordered), coverage)
     return float(ordered[rank - 1]) if rank <= len(ordered) else 1.0
+
+
+def widest_quantile(scores: Numbers, kinds: Sequence[str], coverage: float) -> float:
+    """The largest of the quantiles fitted on each kind of held-out photo alone, such as crops and whole photos.
+
+    A request does not say of which kind its photo is; so the coverage holds for each of them, not only for their mix.
+    """
+    table, names = np.asarray(scores, np.float64), np.asarray(kinds)
+    return max(score_quantile(table[names == name], coverage) for name in np.unique(names))
 
 
 def conformal_quantile(label_probability: Numbers, coverage: float) -> float:

@@ -35,6 +35,15 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean with the ends of its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reliability:
     """Per bin of confidence (low, high]: how many answers, their mean confidence and how many were right."""
 
@@ -82,6 +91,15 @@ def bootstrap(values: npt.NDArray[np.generic], photos: Sequence[str], seed: int 
         means.append(sums[drawn].sum(1) / sizes[drawn].sum(1))
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return float(low), float(high)
+
+
+def paired(
+    values: npt.NDArray[np.generic], others: npt.NDArray[np.generic], photos: Sequence[str], seed: int = 0
+) -> Interval:
+    """The mean of `values` minus `others` [n] on the same photos, with its bootstrap interval."""
+    differences = values.astype(np.float64) - others.astype(np.float64)
+    low, high = bootstrap(differences, photos, seed)
+    return Interval(float(differences.mean()) if len(differences) else 0.0, low, high)
 
 
 def reliability(confidence: Floats, correct: Bools, bins: int = ECE_BINS) -> Reliability:

@@ -8,11 +8,9 @@ import pytest
 from models import calibration
 
 
-def test_two_photos_multiply_their_evidence() -> None:
-    once = calibration.softmax([2.0, 0.0])
-    twice = calibration.pool([[2.0, 0.0], [2.0, 0.0]], 1.0)
-    assert twice[0] / twice[1] == pytest.approx((once[0] / once[1]) ** 2)
-    assert calibration.pool([[2.0, 0.0], [2.0, 0.0]], 2.0).tolist() == pytest.approx(once.tolist())
+def test_the_mean_of_the_logits_is_tempered() -> None:
+    assert calibration.pool([[3.0, 0.0], [1.0, 0.0]], 1.0).tolist() == calibration.softmax([2.0, 0.0]).tolist()
+    assert calibration.pool([[3.0, 0.0], [1.0, 0.0]], 0.5).tolist() == calibration.softmax([4.0, 0.0]).tolist()
 
 
 def test_groups_are_of_one_class_and_hold_a_photo_once() -> None:
@@ -35,13 +33,16 @@ def test_the_same_seed_draws_the_same_groups() -> None:
     assert max(len(group) for group in first) == 5
 
 
-def test_photos_that_err_together_need_a_higher_temperature() -> None:
+def test_photos_that_err_together_are_no_surer_than_one() -> None:
     random = np.random.default_rng(2)
     base = random.normal(scale=2.0, size=(300, 5))
     subject = np.array([random.choice(5, p=row) for row in calibration.softmax(base)])
-    logits, labels = np.repeat(base, 3, axis=0), np.repeat(subject, 3)  # three times the same evidence
     groups = [np.arange(3 * place, 3 * place + 3) for place in range(300)]
-    assert calibration.fit_pooled_temperature(logits, labels, groups) == pytest.approx(3.0, rel=0.15)
+    same, labels = np.repeat(base, 3, axis=0), np.repeat(subject, 3)
+    assert calibration.fit_pooled_temperature(same, labels, groups) == pytest.approx(1.0, rel=0.15)
+    # Three independent looks at a subject are worth three times the evidence of their mean.
+    looks = np.repeat(base, 3, axis=0) / 3
+    assert calibration.fit_pooled_temperature(looks, labels, groups) == pytest.approx(1 / 3, rel=0.15)
 
 
 def test_without_groups_there_is_nothing_to_fit() -> None:

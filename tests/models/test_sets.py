@@ -30,6 +30,14 @@ def test_a_quantile_above_zero_is_no_singleton() -> None:
     assert not calibration.is_singleton(quantile)
 
 
+def test_the_widest_quantile_holds_for_each_kind_of_photo() -> None:
+    scores, kinds = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], ["crop"] * 4 + ["whole"] * 4
+    assert calibration.widest_quantile(scores, kinds, 0.8) == 0.8  # of the whole ones, rank ceil(5 * 0.8) = 4
+    assert calibration.score_quantile(scores, 0.8) == 0.8
+    assert calibration.widest_quantile(scores, kinds, 0.5) == 0.7
+    assert calibration.score_quantile(scores, 0.5) == 0.5
+
+
 def test_sizes_count_the_best_label_of_a_set_that_would_be_empty() -> None:
     check = calibration.check_coverage(PROBABILITIES, [0, 1, 0, 1], 0.5, 0.9, 100)
     assert check.mean_size == 1.0  # 0.7 and 0.6 alone, 0.5 exactly at the quantile, 0.45 by rule
