@@ -1,4 +1,4 @@
-"""The commands `train` and `evaluate`.
+"""The commands `train`, `distill` and `evaluate`.
 
 Owns their options and the place where evaluation meets the engine: what is measured is what is served. The work is
 `models.training.commission`'s and `models.evaluation`'s; both are imported only when a command runs, since they bring
@@ -22,17 +22,28 @@ if TYPE_CHECKING:
     from models.training.commission import Start
     from service.engine.tasks.base import AnyPlan
 
+SystemName = Literal["plain", "pma_visual", "pma", "s3n", "rams_trans"]
+PartName = Literal["masks", "relation", "attention"]
 DatasetName = Literal["cub_birds", "stanford_cars", "folder"]
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of the data set, or of class folders, or a CSV index.")]
 Kind = Annotated[DatasetName, typer.Option("--dataset", help="How the data is laid out.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Use only so many photos of each part, for a trial.")]
+Setting = Annotated[
+    Literal["reduced", "full"], typer.Option(help="Sizes for hours on a CPU, or the papers' for a GPU.")
+]
+Init = Annotated[Path | None, typer.Option(help="Bundle or run to start from instead of published weights.")]
+HoldOut = Annotated[int, typer.Option(min=0, help="Leave so many classes out of training; always the same ones.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="How often to go through the photos.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of order, augmentation and new weights.")]
+Threads = Annotated[int, typer.Option(min=0, help="Threads of torch; 0: its own choice.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("train")(train)
+    app.command("distill")(distill)
     app.command("evaluate")(evaluate)
 
 
@@ -40,14 +51,21 @@ def train(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the run; the same one continues it.")],
     dataset: Kind = "folder",
-    system: Annotated[Literal["plain"], typer.Option(help="What to train.")] = "plain",
-    recipe: Annotated[str | None, typer.Option(help="birds, cars or own; by default the data set's.")] = None,
+    system: Annotated[SystemName, typer.Option(help="What to train.")] = "plain",
+    recipe: Annotated[str | None, typer.Option(help="By default that of the data set or the system.")] = None,
+    setting: Setting = "reduced",
     weights: Annotated[Path | None, typer.Option(help="Published weights of the recipe's backbone.")] = None,
-    init: Annotated[Path | None, typer.Option(help="Bundle to start from instead.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="How often to go through the photos.")] = None,
+    init: Init = None,
+    frozen: Annotated[
+        Path | None, typer.Option(help="Leave the backbone as it is, and keep its maps of the photos in this folder.")
+    ] = None,
+    stages: Annotated[int, typer.Option(min=1, max=8, help="How often PMA looks.")] = 3,
+    without: Annotated[list[PartName] | None, typer.Option(help="Parts of PMA to leave out.")] = None,
+    hold_out_species: HoldOut = 0,
+    epochs: Epochs = None,
     limit: Limit = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of order, augmentation and new weights.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, help="Threads of torch; 0: its own choice.")] = 0,
+    seed: Seed = 0,
+    threads: Threads = 0,
 ) -> None:
     """Train a classifier, or continue a run that was stopped; `fieldmark export` makes a bundle of it."""
     with _explained():
@@ -59,8 +77,63 @@ def train(
             raise typer.BadParameter("give --weights or --init, not both")
         if threads:
             torch.set_num_threads(threads)
-        start = _read_start(init) if init else None
-        run_commission(Commission(system, dataset, data, out, recipe, weights, start, epochs, limit, seed))
+        commission = Commission(
+            system,
+            dataset,
+            data,
+            out,
+            recipe,
+            weights,
+            _read_start(init) if init else None,
+            epochs,
+            limit,
+            seed,
+            setting,
+            maps=frozen,
+            held_out=hold_out_species,
+            stages=stages,
+            without=tuple(without or ()),
+        )
+        run_commission(commission)
+        sys.stdout.write(f"{out}\n")
+
+
+def distill(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder of the run; the same one continues it.")],
+    teacher: Annotated[Path, typer.Option(help="Folder of the teacher: a run, or a bundle.")],
+    dataset: Kind = "folder",
+    setting: Setting = "reduced",
+    init: Init = None,
+    hold_out_species: HoldOut = 0,
+    epochs: Epochs = None,
+    limit: Limit = None,
+    seed: Seed = 0,
+    threads: Threads = 0,
+) -> None:
+    """Train PMA's student: a plain classifier that learns from a teacher's answers alone, to do without a text."""
+    with _explained():
+        import torch
+
+        from models.training.commission import Commission, run_commission
+        from models.training.teachers import read_teacher
+
+        if threads:
+            torch.set_num_threads(threads)
+        commission = Commission(
+            "pma_student",
+            dataset,
+            data,
+            out,
+            start=_read_start(init) if init else None,
+            epochs=epochs,
+            limit=limit,
+            seed=seed,
+            setting=setting,
+            teacher=read_teacher(teacher),
+            held_out=hold_out_species,
+        )
+        run_commission(commission)
         sys.stdout.write(f"{out}\n")
 
 
@@ -189,14 +262,17 @@ def _find_bundle(model: str, stores: list[Path]) -> Path:
 
 
 def _read_start(folder: Path) -> Start:
-    from export.onnx import load_state
+    from export.weights import load_state
     from models.manifest import read_labels, read_manifest
-    from models.training.commission import Start
+    from models.training.commission import Start, start_of_run
     from models.training.data import DataError
+    from models.training.runs import RECORD_NAME
 
+    if (folder / RECORD_NAME).exists():
+        return start_of_run(folder)
     manifest = read_manifest(folder)
-    if manifest.system != "plain" or manifest.training is None or manifest.training.backbone is None:
-        raise DataError(f"{manifest.identity} is no plain classifier whose backbone is on record")
+    if "main" not in manifest.graphs or manifest.training is None or manifest.training.backbone is None:
+        raise DataError(f"{manifest.identity} is no classifier whose backbone is on record")
     return Start(
         identity=manifest.identity,
         backbone=manifest.training.backbone,

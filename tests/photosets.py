@@ -12,14 +12,14 @@ from PIL import Image
 
 from models.backbones import BackboneSpec, Stage
 from models.training.loop import Schedule
-from models.training.recipes.plain import PlainRecipe
+from models.training.recipes.base import Recipe
 from models.training.views import Augmentation
 
 TINY = BackboneSpec("tiny", (Stage(1, 8, 1, 1), Stage(2, 8, 2, 2)), norm_eps=1e-3, mean=127.0, std=64.0)
 TINY_PX = 32
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (210, 50, 40)}
 
-RECIPE = PlainRecipe(
+RECIPE = Recipe(
     backbone="tiny",
     size_px=TINY_PX,
     fit="squash",

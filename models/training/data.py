@@ -13,8 +13,10 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from random import Random
 
 VALIDATION_SHARE = 0.1
+HOLD_OUT_SEED = 2011
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
 
@@ -28,7 +30,10 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One stored view of one photo; `subject` is where its subject is, where that is known and not the whole view."""
+    """One stored view of one photo.
+
+    `subject` is where its subject is, where that is known and not the whole view; `text` what a person wrote about it.
+    """
 
     path: Path
     class_id: str
@@ -36,6 +41,7 @@ class Row:
     photo: str
     framing: str = "whole"
     subject: Box | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,21 @@ def read_dataset(name: str, root: Path) -> Dataset:
 def limited(rows: list[Row], limit: int | None) -> list[Row]:
     """Every n-th row, so that few rows still span the classes."""
     return rows if limit is None else rows[:: max(1, len(rows) // limit)][:limit]
+
+
+def hold_out_classes(dataset: Dataset, count: int) -> Dataset:
+    """Set `count` classes aside, always the same ones: their photos, of every split, become the split `unknown`.
+
+    What a model without these classes says of them is what it says of an unknown subject.
+
+    Raises:
+        DataError: fewer than two classes would be left.
+    """
+    if count > len(dataset.class_ids) - 2:
+        raise DataError(f"{dataset.name} has {len(dataset.class_ids)} classes; {count} cannot be held out")
+    drawn = set(Random(HOLD_OUT_SEED).sample(dataset.class_ids, count))
+    rows = tuple(replace(row, split="unknown") if row.class_id in drawn else row for row in dataset.rows)
+    return Dataset(dataset.name, rows, tuple(name for name in dataset.class_ids if name not in drawn))
 
 
 def is_validation(photo: str) -> bool:
@@ -103,7 +124,7 @@ def _image_folder(root: Path) -> Iterable[Row]:
 
 
 def _csv_index(path: Path) -> Iterable[Row]:
-    """Columns `path` and `label`; optional `split` (default train), `photo` (default the path) and `framing`."""
+    """Columns `path` and `label`; optional `split` (default train), `photo` (default the path), `framing` and `text`."""
     for line in read_csv(path, ("path", "label")):
         yield Row(
             path.parent / line["path"],
@@ -111,6 +132,7 @@ def _csv_index(path: Path) -> Iterable[Row]:
             line.get("split") or "train",
             line.get("photo") or line["path"],
             line.get("framing") or "whole",
+            text=line.get("text") or "",
         )
 
 

@@ -11,18 +11,21 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.training.freezing import freeze
+from models.training.losses import Loss, Moment
+from models.training.views import Batch
+
 STATE_NAME = "state.pt"
 HISTORY_NAME = "history.jsonl"
-
-Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,9 @@ class Schedule:
     """The numbers of a run.
 
     `head_lr_factor` multiplies the learning rate of parameters that do not belong to the backbone. `sizes_px` gives
-    the image side of each epoch, and so their number. `mixup_share` is the share of batches that are blended.
+    the image side of each epoch, and so their number. `mixup_share` is the share of batches that are blended. `rates`
+    gives parameters, by name, a factor of their own. `frozen` is the share of the backbone's blocks that stay as they
+    are, for each epoch; none if empty. With a batch below `norms_need`, the backbone's batch norms keep their statistics.
     """
 
     sizes_px: tuple[int, ...]
@@ -43,6 +48,10 @@ class Schedule:
     clip_norm: float
     mixup_share: float
     bf16: bool
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    rates: tuple[tuple[str, float], ...] = ()
+    frozen: tuple[float, ...] = ()
+    norms_need: int = 0
 
     @property
     def epochs(self) -> int:
@@ -58,7 +67,8 @@ class Run:
     """
 
     def __init__(self, model: nn.Module, schedule: Schedule, folder: Path, steps_per_epoch: int, seed: int) -> None:
-        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.model).eval()
         self.schedule = schedule
         self.folder = folder
@@ -67,7 +77,8 @@ class Run:
         self.blend: float | None = None
         self._step = 0
         self._steps = max(1, steps_per_epoch * schedule.epochs)
-        self._optimiser = torch.optim.AdamW(_parameter_groups(model, schedule), betas=(0.9, 0.999))
+        self._trainable = frozenset(name for name, weight in model.named_parameters() if weight.requires_grad)
+        self._optimiser = _optimiser(model, schedule)
         self._scheduler = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._factor)
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -92,15 +103,19 @@ class Run:
         torch.set_rng_state(state["random"])
         return True
 
-    def train_epoch(self, batches: Iterable[tuple[Tensor, Tensor]], loss: Loss) -> float:
-        """Take one step a batch, then save; returns the mean loss. Images are f32 [B, 3, S, S] in 0..255."""
+    def train_epoch(self, batches: Iterable[Batch], loss: Loss) -> float:
+        """Take one step a batch, then save; returns the mean loss."""
         self.model.train()
+        frozen = self.schedule.frozen[self.epoch] if self.schedule.frozen else 0.0
+        freeze(self.model, frozen, self._trainable, self.schedule.batch < self.schedule.norms_need)
         rng = np.random.default_rng((self.seed, self.epoch))
+        generator = torch.Generator().manual_seed(self.seed * 1000 + self.epoch)
         losses: list[float] = []
         started = time.monotonic()
-        for images, labels in batches:
-            blended, targets = _mixup(images, labels, self.schedule.mixup_share, rng)
-            losses.append(self._take_step(blended, targets, loss))
+        for batch in batches:
+            moment = Moment(self.epoch / self.schedule.epochs, self._step / self._steps, generator)
+            blended = _mixup(batch, self.schedule.mixup_share, rng)
+            losses.append(self._take_step(blended.to(self.device), loss, moment))
         self.epoch += 1
         self._save()
         mean = float(np.mean(losses)) if losses else math.nan
@@ -114,10 +129,9 @@ class Run:
         self._save()
         self.log(blend=blend)
 
-    def _take_step(self, images: Tensor, targets: Tensor, loss: Loss) -> float:
-        images = images.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.schedule.bf16):
-            value = loss(self.model, images, targets)
+    def _take_step(self, batch: Batch, loss: Loss, moment: Moment) -> float:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.schedule.bf16):
+            value = loss(self.model, batch, moment)
         if not torch.isfinite(value):
             raise FloatingPointError(f"the loss became {value.item()} at step {self._step}; lower the learning rate")
         self._optimiser.zero_grad(set_to_none=True)
@@ -160,43 +174,34 @@ class Run:
             file.write(json.dumps(fields) + "\n")
 
 
-def soft_cross_entropy(smoothing: float) -> Loss:
-    """Cross entropy against blended one-hot targets f32 [B, C], smoothed towards uniform."""
-
-    def loss(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        logits = model(images).float()
-        classes = logits.shape[1]
-        smooth = torch.zeros_like(logits).scatter_(1, targets[:, :1].long(), targets[:, 2:3])
-        smooth = smooth.scatter_add_(1, targets[:, 1:2].long(), 1 - targets[:, 2:3])
-        smooth = smooth * (1 - smoothing) + smoothing / classes
-        return -(smooth * logits.log_softmax(1)).sum(1).mean()
-
-    return loss
-
-
-def _mixup(images: Tensor, labels: Tensor, share: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Blend a share of the batches with their own reverse (Zhang et al., "mixup", ICLR 2018).
-
-    Targets are f32 [B, 3]: first class, second class, weight of the first.
-    """
+def _mixup(batch: Batch, share: float, rng: np.random.Generator) -> Batch:
+    """Blend a share of the batches with their own reverse (Zhang et al., "mixup", ICLR 2018)."""
     weight = float(rng.beta(0.4, 0.4)) if rng.random() < share else 1.0
-    if weight < 1.0:
-        images = images * weight + images.flip(0) * (1 - weight)
-    targets = torch.stack([labels.float(), labels.flip(0).float(), torch.full((len(labels),), weight)], dim=1)
-    return images, targets
+    if weight == 1.0:
+        return batch
+    return replace(batch, images=batch.images * weight + batch.images.flip(0) * (1 - weight), weight=weight)
 
 
-def _parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict[str, object]]:
-    """Backbone and new layers at their own rates; norms and biases without weight decay."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+def _optimiser(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
+    groups = parameter_groups(model, schedule)
+    if schedule.optimiser == "sgd":
+        return torch.optim.SGD(groups, momentum=0.9)
+    return torch.optim.AdamW(groups, betas=(0.9, 0.999))
+
+
+def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:
+    """Backbone, new layers and those with a factor of their own at their rates; norms and biases without weight decay."""
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    own = dict(schedule.rates)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            groups.setdefault((name.startswith("backbone."), parameter.ndim > 1), []).append(parameter)
+            factor = own.get(name, 1.0 if name.startswith("backbone.") else schedule.head_lr_factor)
+            groups.setdefault((factor, parameter.ndim > 1), []).append(parameter)
     return [
         {
             "params": parameters,
-            "lr": schedule.lr if is_backbone else schedule.lr * schedule.head_lr_factor,
+            "lr": schedule.lr * factor,
             "weight_decay": schedule.weight_decay if decays else 0.0,
         }
-        for (is_backbone, decays), parameters in groups.items()
+        for (factor, decays), parameters in groups.items()
     ]

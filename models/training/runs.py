@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import torch
+from torch import nn
 
-from models.backbones import SPECS, MobileNet
-from models.plain import PlainClassifier
+from models.pma import Part
 from models.preprocess import Fit
+from models.systems import Build, Setting, System, build
 from models.training.data import DataError
 from models.training.loop import STATE_NAME
 
@@ -25,11 +25,13 @@ RECORD_NAME = "run.json"
 class RunRecord:
     """What a run is: two runs with equal records do the same.
 
-    `weights` names what the run started from, a file of published weights or a bundle. `limit` is the number of photos
-    where not all were used.
+    `weights` names what the run started from, a file of published weights, a bundle or a run; `teacher` whom a student
+    learnt from. `limit` is the number of photos where not all were used, `held_out` that of classes set aside. `words`
+    counts the ids of the vocabulary that lies in the run's folder. `frozen`: only what stands on top of the backbone was
+    trained. `stages` and `without` are an ablation's.
     """
 
-    system: Literal["plain"]
+    system: System
     recipe: str
     dataset: str
     class_ids: tuple[str, ...]
@@ -40,6 +42,27 @@ class RunRecord:
     seed: int
     weights: str | None = None
     limit: int | None = None
+    setting: Setting = "reduced"
+    words: int | None = None
+    teacher: str | None = None
+    held_out: int = 0
+    frozen: bool = False
+    stages: int = 3
+    without: tuple[Part, ...] = ()
+
+    @property
+    def build(self) -> Build:
+        """What the run's model is built from."""
+        return Build(
+            self.system,
+            self.backbone,
+            self.size_px,
+            len(self.class_ids),
+            self.words,
+            self.setting,
+            self.stages,
+            self.without,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +100,13 @@ def read_record(folder: Path) -> RunRecord:
         raise DataError(f"{folder / RECORD_NAME} is not a run's record: {error}") from error
 
 
-def build_model(record: RunRecord) -> PlainClassifier:
-    """The run's model, untrained."""
-    return PlainClassifier(MobileNet(SPECS[record.backbone]), len(record.class_ids))
-
-
-def load_model(folder: Path) -> tuple[RunRecord, PlainClassifier, Reached]:
+def load_model(folder: Path) -> tuple[RunRecord, nn.Module, Reached]:
     """The run's record, its averaged model in evaluation mode, and how far the run came."""
     record = read_record(folder)
     path = folder / STATE_NAME
     if not path.exists():
         raise DataError(f"{folder} has not finished its first epoch")
     state = torch.load(path, map_location="cpu", weights_only=True)
-    model = build_model(record)
+    model = build(record.build)
     model.load_state_dict(state["averaged"])
     return record, model.eval(), Reached(int(state["epoch"]), state["blend"])

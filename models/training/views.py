@@ -7,10 +7,11 @@ evaluation view are those of `models.preprocess`, so training sees what serving 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from models.preprocess import Fit, ImageError, Pixels, decode, fit_pixels
 from models.training.data import Box, DataError
+from models.training.texts import TextReader
 
 MEMORY_LIMIT_BYTES = 6 * 2**30
 _BATCHES_AHEAD = 3
@@ -41,12 +43,37 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A stored photo to learn from: its class's output index, the bounds of its views, and its subject if known."""
+    """A stored photo to learn from: its class's output index, the bounds of its views, and its subject if known.
+
+    `photo` is what all stored views of one photo have in common: their text is found by it.
+    """
 
     path: Path
     label: int
     bounds: Augmentation
     subject: Box | None = None
+    photo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step learns from.
+
+    `images` are f32 [B, 3, S, S] in 0..255, or the backbone's maps of them f32 [B, D, h, w] where the backbone is passed
+    over. `labels` are int64 [B]; `phrases` int64 [B, P, T] where a text is read. Where photos were blended, photo i is
+    `weight` of itself and the rest of photo B - 1 - i.
+    """
+
+    images: Tensor
+    labels: Tensor
+    phrases: Tensor | None = None
+    weight: float = 1.0
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device, images with channels last."""
+        images = self.images.to(device).contiguous(memory_format=torch.channels_last)
+        phrases = None if self.phrases is None else self.phrases.to(device)
+        return Batch(images, self.labels.to(device), phrases, self.weight)
 
 
 class PhotoStore:
@@ -125,28 +152,39 @@ def to_tensor(views: Sequence[Pixels]) -> Tensor:
 
 
 def training_batches(
-    store: PhotoStore, examples: Sequence[Example], batch: int, size_px: int, seed: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch of shuffled random views, prepared ahead by a thread; the last incomplete batch is left out.
+    store: PhotoStore,
+    examples: Sequence[Example],
+    batch: int,
+    size_px: int,
+    seed: int,
+    reader: TextReader | None = None,
+) -> Iterator[Batch]:
+    """One epoch of shuffled random views, and of texts where a reader is given; the last incomplete batch is left out.
 
-    Yields images f32 [batch, 3, size_px, size_px] and labels int64 [batch]. The same seed gives the same epoch.
+    The same seed gives the same epoch.
     """
     rng = np.random.default_rng(seed)
+    words = Random(seed)
     order = rng.permutation(len(examples))
-    steps = len(order) // batch
 
-    def prepare(step: int) -> tuple[Tensor, Tensor]:
+    def prepare(step: int) -> Batch:
         chosen = [examples[i] for i in order[step * batch : (step + 1) * batch]]
         views = [random_view(store[one.path], size_px, one.bounds, rng, one.subject) for one in chosen]
-        return to_tensor(views), torch.tensor([one.label for one in chosen])
+        phrases = None if reader is None else reader.bent([one.photo for one in chosen], words)
+        return Batch(to_tensor(views), torch.tensor([one.label for one in chosen]), phrases)
 
+    return ahead(prepare, len(order) // batch)
+
+
+def ahead(prepare: Callable[[int], Batch], steps: int) -> Iterator[Batch]:
+    """The batches of steps 0, 1, ... in order, each prepared by a thread while earlier ones are used."""
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="views")  # one: the draws keep their order
     try:
-        ahead = deque(pool.submit(prepare, step) for step in range(min(_BATCHES_AHEAD, steps)))
+        queue = deque(pool.submit(prepare, step) for step in range(min(_BATCHES_AHEAD, steps)))
         for step in range(steps):
-            ready = ahead.popleft().result()
+            ready = queue.popleft().result()
             if step + _BATCHES_AHEAD < steps:
-                ahead.append(pool.submit(prepare, step + _BATCHES_AHEAD))
+                queue.append(pool.submit(prepare, step + _BATCHES_AHEAD))
             yield ready
     finally:
         pool.shutdown(cancel_futures=True)

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.backbones import SPECS
+from models.backbones import SPECS, MobileNet
+from models.plain import PlainClassifier
 from models.training.commission import Commission, Start, run_commission
 from models.training.data import DataError, read_dataset
 from models.training.loop import HISTORY_NAME
-from models.training.recipes import plain
-from models.training.recipes.plain import RECIPES, Framing, accuracy, examples_of, with_epochs
+from models.training.material import Lessons, Photos
+from models.training.recipes.base import Framing, with_epochs
+from models.training.recipes.plain import RECIPES
 from models.training.runs import load_model, read_record
 from models.training.views import Augmentation, PhotoStore
 from tests.photosets import RECIPE, TINY, TINY_PX, write_image_folder
@@ -40,7 +42,8 @@ def commission(photos: Path, out: Path) -> Commission:
 def test_a_few_steps_tell_colours_apart(photos: Path, tmp_path: Path) -> None:
     model = run_commission(replace(commission(photos, tmp_path / "run"), epochs=12))
     dataset = read_dataset("folder", photos)
-    found = accuracy(model, RECIPE, dataset, dataset.part("validation"), PhotoStore(TINY_PX))
+    lessons = Lessons(RECIPE, dataset, [], dataset.part("validation"), PhotoStore(TINY_PX))
+    found = Photos(lessons).accuracy(model)
     assert found["whole"] >= 0.8
 
 
@@ -55,7 +58,7 @@ def test_a_run_continued_in_its_folder_ends_as_one_go(
         return {}
 
     with monkeypatch.context() as patch:
-        patch.setattr(plain, "accuracy", stop)
+        patch.setattr(Photos, "accuracy", stop)
         with pytest.raises(KeyboardInterrupt):
             run_commission(commission(photos, tmp_path / "parts"))
     continued = run_commission(commission(photos, tmp_path / "parts"))
@@ -101,7 +104,7 @@ def test_the_probe_is_a_better_start_than_none(photos: Path, tmp_path: Path, mon
 
 def start_of(class_ids: tuple[str, ...]) -> tuple[Start, dict[str, torch.Tensor]]:
     torch.manual_seed(5)
-    model = plain.PlainClassifier(plain.MobileNet(TINY), len(class_ids))
+    model = PlainClassifier(MobileNet(TINY), len(class_ids))
     state = {name: tensor for name, tensor in model.state_dict().items() if "num_batches" not in name}
     return Start("colours@1.0.0", "tiny", TINY_PX, "squash", class_ids, state), state
 
@@ -133,7 +136,7 @@ def test_a_limit_uses_so_many_photos(photos: Path, tmp_path: Path) -> None:
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no recipe 'bees'; choose birds, birds_second, cars, own"):
+    with pytest.raises(DataError, match="no recipe 'bees' of plain .*; choose birds, birds_second, cars, own"):
         run_commission(replace(commission(photos, tmp_path / "run"), recipe="bees"))
 
 
@@ -151,13 +154,13 @@ def test_a_file_that_holds_other_weights_is_named(
 
 def test_a_framing_is_shown_as_often_and_in_the_bounds_that_the_recipe_says(photos: Path) -> None:
     dataset = read_dataset("folder", photos)
-    rows = dataset.part("train")
     close = Augmentation(area_min=0.9)
     twice = replace(RECIPE, framings={"whole": Framing(2, close)})
-    assert [example.label for example in examples_of(twice, dataset, rows[:2])] == [0, 0, 0, 0]
-    assert {example.bounds for example in examples_of(twice, dataset, rows)} == {close}
-    crops = [replace(row, framing="crop") for row in rows]
-    assert len(examples_of(twice, dataset, crops)) == len(rows)
+    lessons = Lessons(twice, dataset, dataset.part("train"), [], PhotoStore(TINY_PX))
+    assert [example.label for example in replace(lessons, rows=lessons.rows[:2]).examples] == [0, 0, 0, 0]
+    assert {example.bounds for example in lessons.examples} == {close}
+    crops = replace(lessons, rows=[replace(row, framing="crop") for row in lessons.rows])
+    assert len(crops.examples) == len(lessons.rows)
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:

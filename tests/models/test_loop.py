@@ -14,13 +14,16 @@ import pytest
 import torch
 from torch import nn
 
-from models.training.loop import HISTORY_NAME, Run, soft_cross_entropy
+from models.training.loop import HISTORY_NAME, Run, parameter_groups
+from models.training.losses import Moment, soft_cross_entropy
+from models.training.views import Batch
 from tests.photosets import RECIPE
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SCHEDULE = replace(RECIPE.schedule, sizes_px=(4, 4, 4), batch=4)
 STEPS = 5
+START = Moment(0.0, 0.0, torch.Generator())
 
 
 class Net(nn.Module):
@@ -43,11 +46,11 @@ def net() -> Net:
     return Net()
 
 
-def epoch_of(number: int, steps: int = STEPS) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def epoch_of(number: int, steps: int = STEPS) -> Iterator[Batch]:
     generator = torch.Generator().manual_seed(100 + number)
     for _ in range(steps):
         images = torch.rand(4, 3, 4, 4, generator=generator)
-        yield images, torch.randint(0, 3, (4,), generator=generator)
+        yield Batch(images, torch.randint(0, 3, (4,), generator=generator))
 
 
 def train(run: Run, epochs: int) -> None:
@@ -102,6 +105,26 @@ def test_the_head_learns_faster_and_norms_and_biases_do_not_decay(net: Net, tmp_
     }
 
 
+def test_a_parameter_may_have_a_rate_of_its_own(net: Net) -> None:
+    groups = parameter_groups(net, replace(SCHEDULE, rates=(("classifier.bias", 0.01),)))
+    assert sum(len(group["params"]) for group in groups) == len(list(net.parameters()))
+    own = [group for group in groups if any(weight is net.classifier.bias for weight in group["params"])]
+    assert [(len(group["params"]), group["lr"] / SCHEDULE.lr) for group in own] == [(1, pytest.approx(0.01))]
+
+
+def test_small_batches_leave_the_statistics_of_the_backbone_alone(net: Net, tmp_path: Path) -> None:
+    norm = net.backbone[1]
+    before = norm.running_mean.clone()
+    Run(net, replace(SCHEDULE, norms_need=8), tmp_path, STEPS, seed=0).train_epoch(epoch_of(0), soft_cross_entropy(0))
+    assert torch.equal(norm.running_mean, before)
+
+
+def test_plain_momentum_is_another_optimiser(net: Net, tmp_path: Path) -> None:
+    run = Run(net, replace(SCHEDULE, optimiser="sgd"), tmp_path, STEPS, seed=0)
+    train(run, 1)
+    assert isinstance(run._optimiser, torch.optim.SGD)
+
+
 def test_the_average_follows_with_the_stated_memory(net: Net, tmp_path: Path) -> None:
     run = Run(net, replace(SCHEDULE, ema_decay=0.5), tmp_path, STEPS, seed=0)
     expected = net.classifier.weight.detach().clone()
@@ -118,7 +141,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_its_step(net: Net, tmp_path:
     run = Run(net, SCHEDULE, tmp_path, STEPS, seed=0)
     with pytest.raises(FloatingPointError, match="nan at step 0"):
         run.train_epoch(
-            [(torch.full((4, 3, 4, 4), torch.nan), torch.zeros(4, dtype=torch.int64))], soft_cross_entropy(0)
+            [Batch(torch.full((4, 3, 4, 4), torch.nan), torch.zeros(4, dtype=torch.int64))], soft_cross_entropy(0)
         )
 
 
@@ -130,29 +153,27 @@ def test_history_has_a_line_of_figures_per_epoch(net: Net, tmp_path: Path) -> No
 
 
 def test_without_blending_the_loss_is_smoothed_cross_entropy(net: Net) -> None:
-    images, labels = next(epoch_of(0))
-    targets = torch.stack([labels.float(), labels.flip(0).float(), torch.ones(4)], dim=1)
+    batch = next(epoch_of(0))
     net.eval()
-    found = soft_cross_entropy(0.1)(net, images, targets)
-    assert torch.allclose(found, nn.functional.cross_entropy(net(images), labels, label_smoothing=0.1))
+    found = soft_cross_entropy(0.1)(net, batch, START)
+    assert torch.allclose(found, nn.functional.cross_entropy(net(batch.images), batch.labels, label_smoothing=0.1))
 
 
 def test_a_blended_target_is_shared_between_its_two_classes(net: Net) -> None:
-    images, labels = next(epoch_of(0))
-    weight = 0.3
-    targets = torch.stack([labels.float(), labels.flip(0).float(), torch.full((4,), weight)], dim=1)
+    batch, weight = next(epoch_of(0)), 0.3
+    images, labels = batch.images, batch.labels
     soft = weight * nn.functional.one_hot(labels, 3) + (1 - weight) * nn.functional.one_hot(labels.flip(0), 3)
     net.eval()
-    found = soft_cross_entropy(0.0)(net, images, targets)
+    found = soft_cross_entropy(0.0)(net, replace(batch, weight=weight), START)
     assert torch.allclose(found, nn.functional.cross_entropy(net(images), soft))
 
 
 def test_the_stated_share_of_batches_is_blended(net: Net, tmp_path: Path) -> None:
     weights: list[float] = []
 
-    def watch(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        weights.append(float(targets[0, 2]))
-        return soft_cross_entropy(0.1)(model, images, targets)
+    def watch(model: nn.Module, batch: Batch, moment: Moment) -> torch.Tensor:
+        weights.append(batch.weight)
+        return soft_cross_entropy(0.1)(model, batch, moment)
 
     Run(net, SCHEDULE, tmp_path, 200, seed=0).train_epoch(epoch_of(0, steps=200), watch)
     assert np.mean(np.array(weights) < 1) == pytest.approx(SCHEDULE.mixup_share, abs=0.1)

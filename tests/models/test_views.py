@@ -16,6 +16,7 @@ from models.training import views
 from models.training.data import DataError
 from models.training.views import (
     Augmentation,
+    Batch,
     Example,
     PhotoStore,
     evaluation_batches,
@@ -36,7 +37,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [write_photo(folder / f"{seed}.png", (seed * 20, 100, 150), seed) for seed in range(7)]
 
 
-def batches_of(paths: list[Path], seed: int, batch: int = 3) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches_of(paths: list[Path], seed: int, batch: int = 3) -> Iterator[Batch]:
     examples = [Example(path, label, LIVELY) for label, path in enumerate(paths)]
     return training_batches(PhotoStore(24), examples, batch, 24, seed)
 
@@ -77,21 +78,23 @@ def test_views_keep_within_the_bounds_of_colour() -> None:
 
 def test_the_same_seed_gives_the_same_epoch_and_another_another(paths: list[Path]) -> None:
     first, again, other = (list(batches_of(paths, seed)) for seed in (5, 5, 6))
-    assert all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(first, again, strict=True))
-    assert not all(torch.equal(a[0], b[0]) for a, b in zip(first, other, strict=True))
+    assert all(torch.equal(a.images, b.images) for a, b in zip(first, again, strict=True))
+    assert all(torch.equal(a.labels, b.labels) for a, b in zip(first, again, strict=True))
+    assert not all(torch.equal(a.images, b.images) for a, b in zip(first, other, strict=True))
 
 
 def test_an_epoch_shows_each_photo_once_and_leaves_an_incomplete_batch_out(paths: list[Path]) -> None:
-    labels = [label for _, batch in batches_of(paths, 1) for label in batch.tolist()]
+    labels = [label for batch in batches_of(paths, 1) for label in batch.labels.tolist()]
     assert len(labels) == len(set(labels)) == 6
 
 
 def test_images_are_channels_first_in_0_to_255(paths: list[Path]) -> None:
-    images, labels = next(batches_of(paths, 1))
-    assert images.shape == (3, 3, 24, 24)
-    assert images.dtype == torch.float32
-    assert 1 < images.max() <= 255
-    assert labels.dtype == torch.int64
+    batch = next(batches_of(paths, 1))
+    assert batch.images.shape == (3, 3, 24, 24)
+    assert batch.images.dtype == torch.float32
+    assert 1 < batch.images.max() <= 255
+    assert batch.labels.dtype == torch.int64
+    assert batch.phrases is None
 
 
 def test_a_photo_that_cannot_be_decoded_stops_the_epoch_with_its_reason(paths: list[Path], tmp_path: Path) -> None:

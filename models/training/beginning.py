@@ -1,0 +1,72 @@
+"""How a model begins: with published weights, with those of an earlier stage, and with a head that is not random.
+
+Owns what an earlier stage gives to the next. A system that reads more than the mean of the map starts as the plain
+classifier that it was given: the new features have no say at first, so that training starts from what was reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from google.protobuf.message import DecodeError
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from models.backbones import MobileNet, load_efficientnet_lite, load_inat_mobilenet
+from models.pma import PMA, PMAVisual
+from models.s3n import S3N
+from models.systems import adopt
+from models.training.data import DataError
+from models.vit import VIT_S14, VisionTransformer
+from models.vit_weights import read_vit_s14
+
+#: Batches of photos f32 [B, 3, S, S] as serving sees them; each call gives them anew.
+Sample = Callable[[], Iterable[Tensor]]
+
+
+def begin_with_state(model: nn.Module, state: Mapping[str, Tensor]) -> bool:
+    """Take over what fits of another run's weights; whether the head was among it."""
+    adopt(model, state)
+    weight, bias = state.get("classifier.weight"), state.get("classifier.bias")
+    if weight is None or bias is None:
+        return False
+    if isinstance(model, S3N):
+        _widen(model.fused, weight, bias)
+    elif isinstance(model, PMA | PMAVisual) and weight.shape != model.classifier.weight.shape:
+        _widen(model.classifier, weight, bias)
+    return True
+
+
+@torch.no_grad()
+def _widen(head: nn.Linear, weight: Tensor, bias: Tensor) -> None:
+    """Give a head a narrower one's weights f32 [C, D]; the features that it reads besides weigh nothing at first."""
+    head.weight.zero_()
+    head.weight[:, : weight.shape[1]] = weight
+    head.bias.copy_(bias)
+
+
+def begin_with_weights(model: nn.Module, path: Path, sample: Sample) -> None:
+    """Fill the backbone from its published file; photos rebuild the norms where that has none.
+
+    Raises:
+        DataError: the file holds other weights, or none are known for the backbone.
+    """
+    backbone = model.backbone
+    name = backbone.spec.name if isinstance(backbone, MobileNet) else "vit_s14"
+    try:
+        if isinstance(backbone, MobileNet):
+            if name == "mobilenet_v2":
+                load_inat_mobilenet(backbone, path, sample())
+            else:
+                load_efficientnet_lite(backbone, path)
+        elif isinstance(backbone, VisionTransformer) and backbone.shape.width == VIT_S14.width:
+            adopt(model, read_vit_s14(path))
+        else:
+            raise DataError("no published weights are known for this backbone; start from a bundle")
+    except (DecodeError, EOFError, KeyError, RuntimeError, UnpicklingError, SafetensorError) as error:
+        raise DataError(f"{path} does not hold the published weights of {name}") from error
+    except ValueError as error:
+        raise DataError(str(error)) from error

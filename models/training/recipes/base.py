@@ -1,0 +1,55 @@
+"""What a recipe is: every number that a training run depends on, and how many epochs it is asked to take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from models.preprocess import Fit
+from models.systems import Setting, System
+from models.training.loop import Schedule
+from models.training.views import Augmentation
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How photos of one framing are learnt from: how often an epoch shows each, and the bounds of their views."""
+
+    repeats: int
+    augmentation: Augmentation
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What one classifier is trained with.
+
+    A framing that is not in `framings` is shown once an epoch. `probe` fits the classifier to frozen features first,
+    `blend` ends with an average of start and end, `smoothing` is that of the labels.
+    """
+
+    backbone: str
+    size_px: int
+    fit: Fit
+    augmentation: Augmentation
+    schedule: Schedule
+    probe: bool
+    seed: int = 0
+    framings: Mapping[str, Framing] = field(default_factory=dict)
+    system: System = "plain"
+    setting: Setting = "reduced"
+    blend: bool = False
+    smoothing: float = 0.1  # the labels themselves are a few per cent wrong
+
+
+def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
+    """The same recipe with another number of epochs; image sizes and frozen shares keep their proportions."""
+    schedule = recipe.schedule
+    places = [min(schedule.epochs - 1, index * schedule.epochs // epochs) for index in range(epochs)]
+    return replace(
+        recipe,
+        schedule=replace(
+            schedule,
+            sizes_px=tuple(schedule.sizes_px[place] for place in places),
+            frozen=tuple(schedule.frozen[place] for place in places) if schedule.frozen else (),
+        ),
+    )

@@ -1,0 +1,116 @@
+"""Recipes of the systems named after papers, and of the plain classifiers that they are compared with.
+
+Every reduced run starts from a plain bundle and takes the same number of optimiser steps in the same sizes, so that a
+row of a comparison differs from the next by its system alone. Losses, freezing, phases and parameter groups are the
+papers'; optimiser, averaging and views are what won on two processor cores. The full setting has the papers' sizes and
+optimiser and needs a GPU: the code is the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from models.training.loop import Schedule
+from models.training.recipes.base import Framing, Recipe
+from models.training.views import Augmentation
+
+EPOCHS = 9  # three thirds: S3N has three phases
+
+_VIEWS = Augmentation(area_min=0.5, aspect=1.33, colour=0.2)
+_BASE = Recipe(
+    backbone="mobilenet_v2",
+    size_px=224,  # trained at 192: objects look alike in size after random crops (Touvron 2019)
+    fit="squash",
+    augmentation=_VIEWS,
+    schedule=Schedule(
+        sizes_px=(192,) * EPOCHS,
+        batch=32,
+        lr=1e-4,  # the backbone comes from a finished run
+        head_lr_factor=10.0,  # new layers know nothing
+        weight_decay=0.02,
+        warmup_steps=150,
+        ema_decay=0.998,
+        clip_norm=5.0,
+        mixup_share=0.0,  # a text cannot be blended, and compared rows are trained alike
+        bf16=True,
+    ),
+    probe=False,
+    framings={"whole": Framing(1, replace(_VIEWS, approach=1.0))},
+)
+#: Phase A: new layers alone; phase B: the last third of the backbone learns, too.
+_PMA_FROZEN = (1.0,) * 2 + (0.67,) * (EPOCHS - 2)
+
+BASELINE = replace(_BASE, schedule=replace(_BASE.schedule, head_lr_factor=2.0))
+STUDENT = replace(BASELINE, system="pma_student")
+PMA_VISUAL = replace(
+    _BASE,
+    system="pma_visual",
+    smoothing=0.0,
+    schedule=replace(_BASE.schedule, frozen=_PMA_FROZEN),
+)
+PMA = replace(PMA_VISUAL, system="pma")
+S3N = replace(
+    _BASE,
+    system="s3n",
+    schedule=replace(
+        _BASE.schedule,
+        rates=(("beta", 0.01),),  # widths of the attention: at the paper's 1e-4 they never leave their start
+        norms_need=16,  # three views of a photo share one batch norm
+    ),
+)
+RAMS_TRANS = replace(
+    _BASE,
+    system="rams_trans",
+    backbone="vit_s14",
+    size_px=196,
+    probe=True,  # published transformers come without a head; of their features much is won by it alone
+    smoothing=0.0,
+    schedule=replace(
+        _BASE.schedule,
+        sizes_px=(196,) * 4,  # positions belong to one size
+        batch=16,
+        lr=3e-5,
+        frozen=(0.83, 0.75, 0.67, 0.67),  # of 12 blocks the last 2, 3, then 4 learn
+        clip_norm=1.0,
+    ),
+)
+BASELINE_VIT = replace(RAMS_TRANS, system="plain", smoothing=0.1)
+
+_FULL = Schedule(
+    sizes_px=(448,) * 60,
+    batch=16,
+    lr=1e-3,
+    head_lr_factor=10.0,
+    weight_decay=1e-4,
+    warmup_steps=500,
+    ema_decay=0.998,
+    clip_norm=5.0,
+    mixup_share=0.0,
+    bf16=True,
+    optimiser="sgd",
+)
+
+
+def _full(recipe: Recipe, schedule: Schedule = _FULL) -> Recipe:
+    return replace(recipe, setting="full", size_px=448, schedule=schedule)
+
+
+RECIPES = {
+    "baseline": BASELINE,
+    "baseline_vit": BASELINE_VIT,
+    "pma_visual": PMA_VISUAL,
+    "pma": PMA,
+    "pma_student": STUDENT,
+    "s3n": S3N,
+    "rams_trans": RAMS_TRANS,
+    "baseline_full": _full(BASELINE),
+    "pma_visual_full": _full(PMA_VISUAL),
+    "pma_full": _full(PMA),
+    "pma_student_full": _full(STUDENT),
+    "s3n_full": _full(S3N, replace(_FULL, rates=(("beta", 1e-4),))),
+    "rams_trans_full": _full(
+        replace(RAMS_TRANS, backbone="vit_b16"),
+        # 10,000 steps on the crops; the head is shared by both scales and as slow as the rest
+        replace(_FULL, sizes_px=(448,) * 27, lr=0.03, head_lr_factor=1.0, weight_decay=0.0, clip_norm=1.0),
+    ),
+}
