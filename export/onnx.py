@@ -1,8 +1,9 @@
-"""A trained classifier as an ONNX graph, and its weights read back from one.
+"""A trained classifier as an ONNX graph: one graph for all that it tells, explanations included.
 
-Owns the graph's border (uint8 photos in, named outputs out, the batch the only dynamic axis) and the rule that the
-bundle is the checkpoint: initialisers keep the names of the state dict and batch norms stay unfolded; ONNX Runtime
-folds them when it loads the file, so speed does not suffer. Leaves checking to `export.operators` and `export.parity`.
+Owns the graph's border (bytes and word ids in, named outputs out, the batch the only dynamic axis) and the rule that
+initialisers keep the names and shapes of the state dict: nothing that reads a weight is computed ahead, batch norms stay
+unfolded. ONNX Runtime does both when it loads the file, so speed does not suffer. Leaves checking to `export.operators`
+and `export.parity`, precisions to `export.weights`.
 """
 
 from __future__ import annotations
@@ -11,68 +12,73 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
+from onnx_ir import Node
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass, RemoveUnusedNodesPass
 from onnxscript import optimizer
 from torch import Tensor, nn
 
-from models.plain import PlainClassifier
+from export.weights import CONSTANT_PREFIX
+from models.pma import PMA
+from models.systems import run
 
 OPSET = 18
 BATCH_AXIS = "B"
 BATCH_LIMIT = 64
-OUTPUTS = ("logits", "features", "activation")
-#: Initialisers that are no weights of the model (bounds of a clip, shapes) are called by this and a number.
-CONSTANT_PREFIX = "constant/"
 EXAMPLE_BATCH = 2  # with an example of 1 an exporter may take the batch for a constant
 _MODEL_PREFIX = "model."
 
 
 class ClassifyGraph(nn.Module):
-    """A classifier behind the border of a classify graph: `image` uint8 [B, S, S, 3] in, `OUTPUTS` out."""
+    """A classifier behind the border of a classify graph: `image` uint8 [B, S, S, 3], and `phrases` where it reads a text."""
 
-    def __init__(self, model: PlainClassifier) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """RGB uint8 [B, S, S, 3] -> logits f32 [B, C], features f32 [B, D], activation f32 [B, h, w]."""
-        output = self.model.explain(image.permute(0, 3, 1, 2).float())
-        return output.logits, output.features, output.activation
+    def outputs(self, image: Tensor, phrases: Tensor | None = None) -> dict[str, Tensor]:
+        """RGB uint8 [B, S, S, 3] and word ids int64 [B, P, T] -> every output by its name."""
+        return run(self.model, image.permute(0, 3, 1, 2).float(), phrases)
+
+    def forward(self, image: Tensor, phrases: Tensor | None = None) -> tuple[Tensor, ...]:
+        """The outputs in their order; the path that is traced."""
+        return tuple(self.outputs(image, phrases).values())
 
 
-def export_graph(model: PlainClassifier, size_px: int, facts: Mapping[str, str]) -> ModelProto:
+def export_graph(model: nn.Module, size_px: int, facts: Mapping[str, str]) -> ModelProto:
     """Export a model in evaluation mode; `facts` become the file's metadata.
 
-    Only constants are folded: what would merge weights into one another is left to the engine.
+    Only constants are folded: what would merge weights into one another or turn them is left to the engine.
     """
     graph = ClassifyGraph(model).eval()
-    example = torch.zeros((EXAMPLE_BATCH, size_px, size_px, 3), dtype=torch.uint8)
+    example = _example(model, size_px)
+    with torch.inference_mode():
+        names = list(graph.outputs(**example))
     batch = torch.export.Dim(BATCH_AXIS, min=1, max=BATCH_LIMIT)
     with _quiet_exporter():
         program = torch.onnx.export(
             graph,
-            (example,),
-            input_names=["image"],
-            output_names=list(OUTPUTS),
+            tuple(example.values()),
+            input_names=list(example),
+            output_names=names,
             opset_version=OPSET,
             dynamo=True,
-            dynamic_shapes={"image": {0: batch}},
+            dynamic_shapes={name: {0: batch} for name in example},
             optimize=False,
             verbose=False,
         )
     if program is None:
         raise RuntimeError("the exporter returned no graph")
-    optimizer.fold_constants(program.model)
+    weights = set(model.state_dict())
+    named = {_MODEL_PREFIX + name for name in weights}
+    optimizer.fold_constants(program.model, should_fold=lambda node: False if _reads(node, named) else None)
     RemoveUnusedNodesPass()(program.model)
     ClearMetadataAndDocStringPass()(program.model)  # stack traces would carry the paths of this machine
     proto = program.model_proto
-    _rename_initialisers(proto, set(model.state_dict()))
+    _rename_initialisers(proto, weights)
     del proto.graph.value_info[:]
     proto.graph.name = "fieldmark"
     for key, value in sorted(facts.items()):
@@ -81,30 +87,16 @@ def export_graph(model: PlainClassifier, size_px: int, facts: Mapping[str, str])
     return proto
 
 
-def load_state(path: Path) -> dict[str, Tensor]:
-    """Read a model's weights back from its graph: a state dict without batch norm's step counters.
-
-    Raises:
-        ValueError: the file holds no weights under the names of a state dict.
-    """
-    proto = onnx.load(path)
-    state = {
-        tensor.name: torch.from_numpy(np.array(numpy_helper.to_array(tensor)))
-        for tensor in proto.graph.initializer
-        if not tensor.name.startswith(CONSTANT_PREFIX)
-    }
-    if not state:
-        raise ValueError(f"{path.name} holds no weights that can be named")
-    return state
+def _example(model: nn.Module, size_px: int) -> dict[str, Tensor]:
+    """The inputs that are traced: photos, and texts where the model reads them."""
+    example = {"image": torch.zeros((EXAMPLE_BATCH, size_px, size_px, 3), dtype=torch.uint8)}
+    if isinstance(model, PMA):
+        example["phrases"] = torch.ones((EXAMPLE_BATCH, model.shape.phrases, model.shape.words), dtype=torch.int64)
+    return example
 
 
-def fill(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load such a state; everything but batch norm's step counters must be there and fit."""
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
-    if missing or unexpected:
-        names = ", ".join([*missing, *unexpected][:3])
-        raise ValueError(f"{len(missing)} weights are missing and {len(unexpected)} unknown, such as {names}")
+def _reads(node: Node, names: set[str]) -> bool:
+    return any(value is not None and value.name in names for value in node.inputs)
 
 
 def _rename_initialisers(proto: ModelProto, weights: set[str]) -> None:

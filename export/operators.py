@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from export.onnx import BATCH_AXIS, CONSTANT_PREFIX, EXAMPLE_BATCH, OPSET
+from export.onnx import BATCH_AXIS, EXAMPLE_BATCH, OPSET
+from export.weights import CONSTANT_PREFIX
 
 TOP_K_LIMIT = 3840  # TensorRT's
 #: Their output's shape depends on the data, they branch or draw random numbers, or they hold sequences or strings.
