@@ -1,42 +1,26 @@
-"""The commands `train`, `distill` and `evaluate`.
+"""The command `evaluate`, and the list of all commands about models.
 
-Owns their options and the place where evaluation meets the engine: what is measured is what is served. The work is
-`models.training.commission`'s and `models.evaluation`'s; both are imported only when a command runs, since they bring
-torch and matplotlib.
+Owns its options and the place where evaluation meets the engine: what is measured is what is served. The work is
+`models.evaluation`'s, which is imported only when a command runs, since it brings torch and matplotlib.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from models.training.cli import Data, Kind, Limit, distill, explained, train
 
 if TYPE_CHECKING:
     from models.evaluation.asking import Answered, Asked
     from models.evaluation.items import Part
     from models.evaluation.remote import Service
-    from models.training.commission import Start
     from service.engine.tasks.base import AnyPlan
 
-SystemName = Literal["plain", "pma_visual", "pma", "s3n", "rams_trans"]
-PartName = Literal["masks", "relation", "attention"]
-DatasetName = Literal["cub_birds", "stanford_cars", "folder"]
-
-Data = Annotated[Path, typer.Option("--data", help="Folder of the data set, or of class folders, or a CSV index.")]
-Kind = Annotated[DatasetName, typer.Option("--dataset", help="How the data is laid out.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Use only so many photos of each part, for a trial.")]
-Setting = Annotated[
-    Literal["reduced", "full"], typer.Option(help="Sizes for hours on a CPU, or the papers' for a GPU.")
-]
-Init = Annotated[Path | None, typer.Option(help="Bundle or run to start from instead of published weights.")]
-HoldOut = Annotated[int, typer.Option(min=0, help="Leave so many classes out of training; always the same ones.")]
-Epochs = Annotated[int | None, typer.Option(min=1, help="How often to go through the photos.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of order, augmentation and new weights.")]
-Threads = Annotated[int, typer.Option(min=0, help="Threads of torch; 0: its own choice.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -45,96 +29,6 @@ def register(app: typer.Typer) -> None:
     app.command("train")(train)
     app.command("distill")(distill)
     app.command("evaluate")(evaluate)
-
-
-def train(
-    data: Data,
-    out: Annotated[Path, typer.Option(help="Folder of the run; the same one continues it.")],
-    dataset: Kind = "folder",
-    system: Annotated[SystemName, typer.Option(help="What to train.")] = "plain",
-    recipe: Annotated[str | None, typer.Option(help="By default that of the data set or the system.")] = None,
-    setting: Setting = "reduced",
-    weights: Annotated[Path | None, typer.Option(help="Published weights of the recipe's backbone.")] = None,
-    init: Init = None,
-    frozen: Annotated[
-        Path | None, typer.Option(help="Leave the backbone as it is, and keep its maps of the photos in this folder.")
-    ] = None,
-    stages: Annotated[int, typer.Option(min=1, max=8, help="How often PMA looks.")] = 3,
-    without: Annotated[list[PartName] | None, typer.Option(help="Parts of PMA to leave out.")] = None,
-    hold_out_species: HoldOut = 0,
-    epochs: Epochs = None,
-    limit: Limit = None,
-    seed: Seed = 0,
-    threads: Threads = 0,
-) -> None:
-    """Train a classifier, or continue a run that was stopped; `fieldmark export` makes a bundle of it."""
-    with _explained():
-        import torch
-
-        from models.training.commission import Commission, run_commission
-
-        if weights is not None and init is not None:
-            raise typer.BadParameter("give --weights or --init, not both")
-        if threads:
-            torch.set_num_threads(threads)
-        commission = Commission(
-            system,
-            dataset,
-            data,
-            out,
-            recipe,
-            weights,
-            _read_start(init) if init else None,
-            epochs,
-            limit,
-            seed,
-            setting,
-            maps=frozen,
-            held_out=hold_out_species,
-            stages=stages,
-            without=tuple(without or ()),
-        )
-        run_commission(commission)
-        sys.stdout.write(f"{out}\n")
-
-
-def distill(
-    data: Data,
-    out: Annotated[Path, typer.Option(help="Folder of the run; the same one continues it.")],
-    teacher: Annotated[Path, typer.Option(help="Folder of the teacher: a run, or a bundle.")],
-    dataset: Kind = "folder",
-    setting: Setting = "reduced",
-    init: Init = None,
-    hold_out_species: HoldOut = 0,
-    epochs: Epochs = None,
-    limit: Limit = None,
-    seed: Seed = 0,
-    threads: Threads = 0,
-) -> None:
-    """Train PMA's student: a plain classifier that learns from a teacher's answers alone, to do without a text."""
-    with _explained():
-        import torch
-
-        from models.training.commission import Commission, run_commission
-        from models.training.teachers import read_teacher
-
-        if threads:
-            torch.set_num_threads(threads)
-        commission = Commission(
-            "pma_student",
-            dataset,
-            data,
-            out,
-            start=_read_start(init) if init else None,
-            epochs=epochs,
-            limit=limit,
-            seed=seed,
-            setting=setting,
-            teacher=read_teacher(teacher),
-            held_out=hold_out_species,
-        )
-        run_commission(commission)
-        sys.stdout.write(f"{out}\n")
 
 
 def evaluate(
@@ -152,7 +46,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure a bundle on a data set through the engine that serves it."""
-    with _explained():
+    with explained():
         from models.evaluation.report import make_report, to_json, to_text, write_report
         from models.manifest import read_labels, read_manifest
 
@@ -259,38 +153,3 @@ def _find_bundle(model: str, stores: list[Path]) -> Path:
     if chosen not in places:
         raise DataError(f"there is no model {model!r} in {', '.join(map(str, folders))}")
     return places[chosen].resolve()
-
-
-def _read_start(folder: Path) -> Start:
-    from export.weights import load_state
-    from models.manifest import read_labels, read_manifest
-    from models.training.commission import Start, start_of_run
-    from models.training.data import DataError
-    from models.training.runs import RECORD_NAME
-
-    if (folder / RECORD_NAME).exists():
-        return start_of_run(folder)
-    manifest = read_manifest(folder)
-    if "main" not in manifest.graphs or manifest.training is None or manifest.training.backbone is None:
-        raise DataError(f"{manifest.identity} is no classifier whose backbone is on record")
-    return Start(
-        identity=manifest.identity,
-        backbone=manifest.training.backbone,
-        size_px=manifest.image.size_px,
-        fit=manifest.image.fit,
-        class_ids=tuple(label.class_id for label in read_labels(folder / "labels.csv", manifest.levels)),
-        state=load_state(folder / manifest.graphs["main"]),
-    )
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """A failure that has an explanation is one sentence on stderr and exit status 1."""
-    from models.training.data import DataError
-    from service.engine.backends.base import StartError
-
-    try:
-        yield
-    except (DataError, StartError) as error:
-        sys.stderr.write(f"fieldmark: {error}\n")
-        raise typer.Exit(1) from error

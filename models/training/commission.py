@@ -1,8 +1,7 @@
 """A training run from what a person asked for: data set, recipe and start chosen, checked and put on record.
 
 Owns the defaults and the agreement of the parts: which recipe a data set or a system has, what a bundle to start from
-brings, whose words a student's teacher reads. The recipes are numbers, `course` trains; `models/cli.py` reads the
-command line.
+brings, whose words a student's teacher reads. The recipes are numbers, `course` trains, `cli` reads the command line.
 """
 
 from __future__ import annotations

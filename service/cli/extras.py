@@ -16,7 +16,7 @@ GROUP = "fieldmark.commands"
 #: What the extra `train` installs and serving does not.
 TRAIN_PACKAGES = frozenset({"matplotlib", "onnx", "onnxscript", "onnxslim", "safetensors", "torch"})
 #: The commands of our own entry points, by the entry point's name; known here so that their absence can be explained.
-TRAIN_COMMANDS = {"models": ("train", "evaluate"), "export": ("export",)}
+TRAIN_COMMANDS = {"models": ("train", "distill", "evaluate"), "export": ("export",)}
 
 
 class ExtraMissing(Exception):
