@@ -71,9 +71,8 @@ class Reading:
         """Calibrated probabilities [C] of one subject, of the logits [K, C] of its photos."""
         if len(logits) == 1:
             return calibration.softmax(logits[0], self._fitted.temperature)
-        # Without a fitted one, photos count as if they were one: their mean can be too unsure, not too sure.
-        pooled = self._fitted.pooled_temperature or self._fitted.temperature * len(logits)
-        return calibration.pool(logits, pooled)
+        # Where none was fitted, several photos are as sure as one: too unsure rather than too sure.
+        return calibration.pool(logits, self._fitted.pooled_temperature or self._fitted.temperature)
 
     def read(self, scores: Scores, size: ImageSize, asked: Parameters, chosen: Selection | None) -> ClassifyAnswer:
         """The answer to one subject's scores, among all classes or those that were chosen."""

@@ -109,3 +109,34 @@ def test_folders_are_read_in_portions(tmp_path: Path) -> None:
     portions = list(read_portions(paths, 10))
     assert [len(portion) for portion in portions] == [PORTION_PHOTOS, 1]
     assert [photo.path for portion in portions for photo in portion] == paths
+
+
+def test_a_text_is_taken_and_answered_for(fieldmark: Run, store: Path, photos: Path) -> None:
+    result = fieldmark("classify", photos / "red.jpg", "--store", store, "--text", " a red crown ")
+    assert result.out.splitlines()[1] == "  colours@1.0.0 reads no text; it answered by the photo alone."
+    plain = fieldmark("classify", photos / "red.jpg", "--store", store)
+    blank = fieldmark("classify", photos / "red.jpg", "--store", store, "--text", " ")
+    assert blank.out == plain.out
+    long = fieldmark("classify", photos / "red.jpg", "--store", store, "--text", "x" * 10_000)
+    assert long.status == 2
+    assert "10,000 characters; at most 4,000" in " ".join(long.err.split())
+
+
+def test_explanations_are_drawn_into_a_file_or_a_folder(
+    fieldmark: Run, store: Path, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "sub" / "red.png").write_bytes((photos / "sub" / "blue.PNG").read_bytes())
+    out = tmp_path / "out.png"
+    result = fieldmark("classify", photos / "red.jpg", "--store", store, "--draw", out, "--json")
+    assert result.status == 0
+    assert "map" in json.loads(result.out)["explanation"]
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+    refused = fieldmark("classify", photos, "--store", store, "--draw", out)
+    assert (refused.status, refused.err) == (
+        1, f"fieldmark: --draw {out}: there are 4 photos; name a folder that exists.\n"
+    )  # fmt: skip
+    folder = tmp_path / "drawn"
+    folder.mkdir()
+    assert fieldmark("classify", photos, "--store", store, "--draw", folder).status == 1  # one is no photo
+    assert sorted(path.name for path in folder.iterdir()) == ["blue.png", "red-2.png", "red.png"]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bundles import make_bundle, rewrite_manifest
+from tests.system_bundles import make_system_bundle
 
 Run = Callable[..., Any]
 
@@ -28,6 +29,18 @@ def test_one_model_is_shown_with_its_card(fieldmark: Run, store: Path) -> None:
         assert result.status == 0
         assert "levels: warmth, hue\n" in result.out
         assert result.out.endswith("# colours 1.0.0\n\nMade by the tests.\n")
+
+
+def test_a_model_shows_its_system_and_what_it_can_explain(fieldmark: Run, tmp_path: Path) -> None:
+    make_system_bundle(tmp_path, "pma", explanation={"faithful": False})
+    shown = fieldmark("models", "show", "pma", "--store", tmp_path).out
+    for line in (
+        "system: pma",
+        "reads_text: yes",
+        "faithful: no",
+        "explains: stage_block, stage_weight, phrase_weight",
+    ):
+        assert f"{line}\n" in shown
 
 
 def test_an_unknown_model_is_answered_with_those_that_exist(fieldmark: Run, store: Path) -> None:
