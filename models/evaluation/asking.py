@@ -36,8 +36,8 @@ class Refused(RuntimeError):
 class Answerer(Protocol):
     """Something that classifies a photo; safe from several threads."""
 
-    def __call__(self, photo: bytes) -> Answered:
-        """Answer one encoded photo; raises Refused."""
+    def __call__(self, photo: bytes, text: str | None = None) -> Answered:
+        """Answer one encoded photo, with what is told beside it; raises Refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,16 @@ class Asked:
     """The photos of a part that were answered; what failed; where the service differed."""
 
     scored: Scored
+    failures: tuple[str, ...]
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The items that were answered with their logits f64 [n, C]; what failed; where the service differed."""
+
+    items: tuple[Item, ...]
+    logits: Floats
     failures: tuple[str, ...]
     differences: tuple[str, ...]
 
@@ -58,14 +68,24 @@ def ask(
         DataError: the model does not know a class of the part.
     """
     labels_of(part.items, class_ids)
+    found = collect(part.items, engine, service, advance)
+    kept = Part(part.name, found.items)
+    labels = np.array(labels_of(kept.items, class_ids), np.int64)
+    return Asked(Scored(kept, found.logits, labels), found.failures, found.differences)
+
+
+def collect(
+    items: Sequence[Item], engine: Answerer, service: Answerer | None, advance: Callable[[], None]
+) -> Collected:
+    """Put photos to the engine and the service, whatever they show; `advance` is called after each."""
     answered: list[Item] = []
     logits: list[Floats] = []
     failures: list[str] = []
     differences: list[str] = []
     with ThreadPoolExecutor(LANES, "ask") as pool:
-        for start in range(0, len(part.items), _AT_ONCE):
-            items = part.items[start : start + _AT_ONCE]
-            for item, local, remote in pool.map(lambda item: _ask_one(item, engine, service), items):
+        for start in range(0, len(items), _AT_ONCE):
+            chosen = items[start : start + _AT_ONCE]
+            for item, local, remote in pool.map(lambda item: _ask_one(item, engine, service), chosen):
                 if isinstance(local, Answered) and local.logits is not None:
                     answered.append(item)
                     logits.append(local.logits)
@@ -74,22 +94,19 @@ def ask(
                 if remote is not None and _said(local) != _said(remote):
                     differences.append(f"{item.photo}: {_said(remote)[:200]} instead of {_said(local)[:200]}")
                 advance()
-    kept = Part(part.name, tuple(answered))
-    labels = np.array(labels_of(kept.items, class_ids), np.int64)
-    scored = Scored(kept, np.array(logits, np.float64), labels)
-    return Asked(scored, tuple(failures), tuple(differences))
+    return Collected(tuple(answered), np.array(logits, np.float64), tuple(failures), tuple(differences))
 
 
 def _ask_one(
     item: Item, engine: Answerer, service: Answerer | None
 ) -> tuple[Item, Answered | Refused, Answered | Refused | None]:
     photo = item.read()
-    return item, _try(engine, photo), _try(service, photo) if service else None
+    return item, _try(engine, photo, item.text), _try(service, photo, item.text) if service else None
 
 
-def _try(answerer: Answerer, photo: bytes) -> Answered | Refused:
+def _try(answerer: Answerer, photo: bytes, text: str | None) -> Answered | Refused:
     try:
-        return answerer(photo)
+        return answerer(photo, text)
     except Refused as error:
         return error
 

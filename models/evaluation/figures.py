@@ -83,9 +83,13 @@ def cells(row: Figures) -> tuple[str, ...]:
 
 
 def markdown(rows: Iterable[Figures]) -> str:
-    """The table as Markdown, its columns aligned so that it reads well in a terminal too."""
-    lines = [HEADER, *(cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
+    """The table of the rows."""
+    return table([HEADER, *(cells(row) for row in rows)])
+
+
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """Lines as Markdown, the first as the header, columns aligned so that they read well in a terminal too."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     rule = [f"{'':-<{widths[0]}}", *(f"{'':-<{width - 1}}:" for width in widths[1:])]
     padded = [[line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in lines]
     return "".join(f"| {' | '.join(line)} |\n" for line in [padded[0], rule, *padded[1:]])

@@ -16,11 +16,12 @@ _CUB_COMPLETE_CLASSES = 50
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One encoded photo: `read` gives its bytes. Views of one photo share its name `photo`."""
+    """One encoded photo: `read` gives its bytes, `text` is what is told beside it. Views of one photo share `photo`."""
 
     read: Callable[[], bytes]
     class_id: str
     photo: str
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

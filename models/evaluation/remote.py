@@ -28,7 +28,8 @@ class Service:
             raise ValueError(f"--url {url}: give it as http://HOST:PORT")
         self._connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._host, self._port = parts.hostname, parts.port
-        self._path = f"{parts.path.rstrip('/')}/v1/classify?{urlencode({'model': model, 'top_k': top_k})}"
+        self._path = f"{parts.path.rstrip('/')}/v1/classify"
+        self._asked = {"model": model, "top_k": str(top_k)}
         self._kept = threading.local()
         self._opened: list[http.client.HTTPConnection] = []
 
@@ -39,10 +40,10 @@ class Service:
         for connection in self._opened:
             connection.close()
 
-    def __call__(self, photo: bytes) -> Answered:
-        """Upload one photo; raises Refused with the service's own reason."""
+    def __call__(self, photo: bytes, text: str | None = None) -> Answered:
+        """Upload one photo, with a text in the query; raises Refused with the service's own reason."""
         try:
-            status, body = self._post(photo)
+            status, body = self._post(photo, self._asked if text is None else self._asked | {"text": text})
         except (OSError, http.client.HTTPException) as error:
             self._drop()
             raise Refused(f"no answer from {self._host}: {error}") from error
@@ -54,9 +55,11 @@ class Service:
             raise Refused(str(found.get("detail", f"status {status}")))
         return Answered(canonical({key: value for key, value in found.items() if key not in _ADDED}))
 
-    def _post(self, photo: bytes) -> tuple[int, bytes]:
+    def _post(self, photo: bytes, asked: dict[str, str]) -> tuple[int, bytes]:
         connection = self._connection()
-        connection.request("POST", self._path, photo, {"Content-Type": "application/octet-stream"})
+        connection.request(
+            "POST", f"{self._path}?{urlencode(asked)}", photo, {"Content-Type": "application/octet-stream"}
+        )
         response = connection.getresponse()
         return response.status, response.read()
 

@@ -21,6 +21,8 @@ from models.evaluation.plots import plot_confusion, plot_reliability
 from models.manifest import Label
 
 SHOWN_LIMIT = 20
+#: What was answered photo by photo; `models.evaluation.comparison` pairs systems by it.
+ANSWERS_NAME = "answers.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,12 @@ def to_json(report: Report) -> bytes:
 
 
 def write_report(folder: Path, report: Report, parts: Sequence[Asked], labels: Sequence[Label]) -> None:
-    """Write `report.md`, `figures.json` and, for each part, a table of its classes and two plots."""
+    """Write `report.md`, `figures.json`, all answers and, for each part, a table of its classes and two plots."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "figures.json").write_bytes(msgspec.json.format(to_json(report), indent=2) + b"\n")
     lines = [f"# {report.model} on {report.dataset}\n", markdown(report.figures)]
     answered = [asked.scored for asked in parts if len(asked.scored.labels)]
+    _write_answers(folder / ANSWERS_NAME, answered, report.temperature, labels)
     lines += [_write_part(folder, scored, report.temperature, labels) for scored in answered]
     (folder / "report.md").write_text("\n".join(lines), encoding="utf-8")
 
@@ -102,6 +105,19 @@ def _write_part(folder: Path, scored: Scored, temperature: float, labels: Sequen
         f"## {name}\n\n![confusion]({stem}-confusion.png)\n\n![reliability]({stem}-reliability.png)\n\n"
         f"Each class: [{stem}-classes.csv]({stem}-classes.csv)\n"
     )
+
+
+def _write_answers(path: Path, parts: Sequence[Scored], temperature: float, labels: Sequence[Label]) -> None:
+    """Each photo with its class, the answered one and how probable that seemed."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["part", "photo", "class_id", "answered", "probability"])
+        for scored in parts:
+            probabilities = softmax(scored.logits, temperature)
+            picks = probabilities.argmax(axis=1)
+            for item, pick, row in zip(scored.part.items, picks.tolist(), probabilities, strict=True):
+                answered = labels[pick].class_id
+                writer.writerow([scored.part.name, item.photo, item.class_id, answered, f"{row[pick]:.4f}"])
 
 
 def _write_classes(path: Path, matrix: Ints, labels: Sequence[Label]) -> None:

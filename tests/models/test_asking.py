@@ -27,7 +27,7 @@ class FakeModel:
     def __init__(self, shift: int = 0) -> None:
         self.shift = shift
 
-    def __call__(self, photo: bytes) -> Answered:
+    def __call__(self, photo: bytes, text: str | None = None) -> Answered:
         """The answer as an engine would give it."""
         if not photo:
             raise Refused("the photo is empty")
