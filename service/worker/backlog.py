@@ -27,40 +27,46 @@ Decide = Callable[[Sequence[Work]], Decision]
 
 
 class Backlog:
-    """A queue between threads. It needs no bound of its own: a worker holds no more than its credit."""
+    """A queue between threads. It needs no bound of its own: a worker holds no more than its credit.
+
+    Of the takers that wait, the one that began to wait last is woken first (a condition of `threading` wakes the first):
+    at low load one lane then does most of the work, on a core whose caches still hold the weights.
+    """
 
     def __init__(self) -> None:
         self._waiting: list[Work] = []
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._sleepers: list[threading.Lock] = []
         self._is_closed = False
 
     def put(self, work: Work) -> None:
         """Add a request at its place in the order of arrival."""
-        with self._changed:
+        with self._lock:
             bisect.insort(self._waiting, work, key=_arrival)
-            self._changed.notify()
+            self._wake_one()
 
     def take(self, decide: Decide) -> list[Work] | None:
         """Block for a batch of the route whose request is the oldest; None once it is closed and empty."""
-        with self._changed:
+        with self._lock:
             while True:
                 if not self._waiting:
                     if self._is_closed:
                         return None
-                    self._changed.wait()
+                    self._sleep()
                     continue
                 route = self._waiting[0].request.route
                 group = [work for work in self._waiting if work.request.route == route]
                 decision = decide(group)
                 if decision.size or self._is_closed:
                     return self._remove(group[: decision.size or len(group)])
-                self._changed.wait(decision.wait_s)
+                self._sleep(decision.wait_s)
 
     def close(self) -> None:
         """Let what waits be taken, and then end the takers."""
-        with self._changed:
+        with self._lock:
             self._is_closed = True
-            self._changed.notify_all()
+            while self._sleepers:
+                self._wake_one()
 
     def _remove(self, batch: list[Work]) -> list[Work]:
         if len(batch) == 1:
@@ -69,8 +75,25 @@ class Backlog:
             taken = set(map(id, batch))
             self._waiting = [work for work in self._waiting if id(work) not in taken]
         if self._waiting:
-            self._changed.notify()  # another taker may go on with another route
+            self._wake_one()  # another taker may go on with another route
         return batch
+
+    def _sleep(self, timeout_s: float = -1) -> None:
+        """Give the lock away until this taker is woken or the time is over; whoever wakes early looks again."""
+        bed = threading.Lock()
+        bed.acquire()
+        self._sleepers.append(bed)
+        self._lock.release()
+        try:
+            bed.acquire(timeout=timeout_s)
+        finally:
+            self._lock.acquire()
+            if bed in self._sleepers:
+                self._sleepers.remove(bed)
+
+    def _wake_one(self) -> None:
+        if self._sleepers:
+            self._sleepers.pop().release()
 
 
 def _arrival(work: Work) -> int:

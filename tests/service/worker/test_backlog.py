@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -46,6 +48,34 @@ def test_a_closed_backlog_gives_what_it_has_and_then_nothing() -> None:
     backlog.close()
     assert backlog.take(lambda _: Decision(0, 99.0)) == [work]
     assert backlog.take(take_one) is None
+
+
+def test_the_taker_that_slept_last_is_woken_first() -> None:
+    """Its core still holds in its caches what the next request needs."""
+    backlog, plan, took = Backlog(), FakePlan(), queue.SimpleQueue[str]()
+    desk = Desk(MemoryBus())
+    go_on = {name: threading.Event() for name in ("first", "second")}
+
+    def take_until_closed(name: str) -> None:
+        while backlog.take(take_one) is not None:
+            took.put(name)
+            assert go_on[name].wait(WAIT_S)
+
+    threads = [threading.Thread(target=take_until_closed, args=(name,), daemon=True) for name in go_on]
+    for sleeping, thread in enumerate(threads, 1):
+        thread.start()
+        until = time.monotonic() + WAIT_S
+        while len(backlog._sleepers) < sleeping and time.monotonic() < until:
+            time.sleep(0)  # a sleeper tells nobody
+    for number, name in enumerate(["second", "first"]):
+        backlog.put(make_work(plan, number, desk=desk))
+        assert took.get(timeout=WAIT_S) == name
+    for event in go_on.values():
+        event.set()
+    backlog.close()
+    for thread in threads:
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
 
 
 @settings(deadline=None)
