@@ -15,9 +15,10 @@ from models.calibration import Floats
 from models.preprocess import Photo
 from service.answers import DomainGuess, Parameters
 from service.catalog import AUTO
-from service.engine.bundle import Bundle
+from service.engine.bundle import GPU_WARM_UP_BATCHES, Bundle
+from service.engine.curve import LatencyCurve
 from service.engine.tasks.base import Finished
-from service.engine.tasks.classifier import Case, Classifier
+from service.engine.tasks.classifier import RUN_LIMIT, Case, Classifier
 from service.engine.tasks.classify import Asked, ClassifyPlan
 from service.engine.tasks.photos import Encoded, decode_photos
 from service.engine.tasks.reading import PROBABILITY_DIGITS, Scores
@@ -50,7 +51,7 @@ class AutoPlan:
     def __init__(self, route: str, router: Bundle, plans: Mapping[str, ClassifyPlan]) -> None:
         self.route = route
         self.model = AUTO
-        self.curve = router.curve
+        self.curve = _curve(router, plans)
         self.batch_wait_ms = router.manifest.batch_wait_ms
         self._router = Classifier(router)
         self._labels = [label.class_id for label in router.labels]
@@ -119,6 +120,13 @@ class AutoPlan:
             f"The photo seems to show {label} (probability {probability:.2f}); known here: {served}. Name a domain, or "
             "send force=true for the likeliest."
         )
+
+
+def _curve(router: Bundle, plans: Mapping[str, ClassifyPlan]) -> LatencyCurve:
+    """The router's time and that of the slowest domain, until requests were seen here."""
+    sizes = GPU_WARM_UP_BATCHES
+    slowest = {size: max(plan.curve.predict_ms(size) for plan in plans.values()) for size in sizes}
+    return LatencyCurve({size: router.curve.predict_ms(size) + slowest[size] for size in sizes}, RUN_LIMIT)
 
 
 def _decided(one: Decided | FieldmarkError) -> Decided:
