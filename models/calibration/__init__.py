@@ -33,6 +33,7 @@ from models.calibration.sets import (
     coverage_interval,
     is_singleton,
     label_scores,
+    ranked,
     score_quantile,
     widest_quantile,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "label_scores",
     "nll",
     "pool",
+    "ranked",
     "read_phrase_table",
     "score_quantile",
     "softmax",

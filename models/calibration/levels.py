@@ -13,6 +13,9 @@ import numpy as np
 
 from models.calibration.probabilities import Floats, Ints, Numbers
 
+#: A class more likely than that is alone the best, in whatever group it is.
+_MAJORITY = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Roll:
@@ -41,6 +44,8 @@ class Levels:
             index = {key: number for number, key in enumerate(dict.fromkeys(keys))}
             self._groups.append(np.array([index[key] for key in keys], np.int64))
             self._labels.append(_group_labels(index, keys, labels if depth == len(names) else None))
+        finest = self._groups[-1] if self._groups else np.zeros(0, np.int64)
+        self._is_alone = np.bincount(finest)[finest] == 1
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -65,6 +70,9 @@ class Levels:
 
     def roll_up(self, probabilities: Floats, certainty: float) -> Roll | None:
         """The finest level whose best group is at least this certain, or None where even the coarsest is not."""
+        best = int(probabilities.argmax())
+        if certainty > _MAJORITY and probabilities[best] >= certainty and self._is_alone[best]:
+            return Roll(self._names[-1], self._labels[-1][self._groups[-1][best]], float(probabilities[best]))
         for name, groups, labels in zip(
             reversed(self._names), reversed(self._groups), reversed(self._labels), strict=True
         ):

@@ -24,11 +24,11 @@ _SEARCH_STEPS = 60
 
 def softmax(logits: Numbers, temperature: float = 1.0) -> Floats:
     """Probabilities over the last axis, of logits [..., C] divided by the temperature."""
-    scaled = np.asarray(logits, np.float64) / temperature
-    scaled -= scaled.max(-1, keepdims=True)
+    scaled: Floats = np.asarray(logits, np.float64) / temperature
+    scaled -= np.maximum.reduce(scaled, -1, keepdims=True)
     np.exp(scaled, out=scaled)
-    scaled /= scaled.sum(-1, keepdims=True)
-    return np.asarray(scaled, np.float64)
+    scaled /= np.add.reduce(scaled, -1, keepdims=True)
+    return scaled
 
 
 def nll(logits: Numbers, labels: Numbers, temperature: float = 1.0) -> float:

@@ -56,10 +56,18 @@ def conformal_quantile(label_probability: Numbers, coverage: float) -> float:
     return score_quantile(1 - np.asarray(label_probability, np.float64), coverage)
 
 
-def conformal_set(probabilities: Floats, quantile: float) -> Ints:
-    """Classes with 1 - p <= quantile, most probable first; the best one always, so that no set is empty."""
-    order = np.argsort(-probabilities, kind="stable")
+def conformal_set(probabilities: Floats, quantile: float, order: Ints | None = None) -> Ints:
+    """Classes with 1 - p <= quantile, most probable first; the best one always, so that no set is empty.
+
+    `order` is what `ranked` gives, where that is known already.
+    """
+    order = ranked(probabilities) if order is None else order
     return order[: max(1, int(np.count_nonzero(1 - probabilities <= quantile)))]
+
+
+def ranked(probabilities: Floats) -> Ints:
+    """Classes from the most probable down; of equal ones the first."""
+    return np.argsort(-probabilities, kind="stable")
 
 
 def is_singleton(quantile: float) -> bool:

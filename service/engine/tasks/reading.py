@@ -77,14 +77,15 @@ class Reading:
     def read(self, scores: Scores, size: ImageSize, asked: Parameters, chosen: Selection | None) -> ClassifyAnswer:
         """The answer to one subject's scores, among all classes or those that were chosen."""
         probabilities = self.probabilities(scores.logits)
-        uncertain, reason = self._judge(probabilities, scores)
+        order = calibration.ranked(probabilities)
+        uncertain, reason = self._judge(float(probabilities[order[0]]), scores)
         if chosen is None:
             return ClassifyAnswer(
                 self.model,
-                self.predict(probabilities, asked.top_k),
+                self._predict(probabilities, order[: asked.top_k]),
                 size,
                 rollup=self._roll_up(probabilities, asked.certainty),
-                set=self._set(probabilities, None),
+                set=self._set(probabilities, order, None),
                 uncertain=uncertain,
                 reason=reason,
             )
@@ -94,24 +95,27 @@ class Reading:
             self.predict(weighed, min(asked.top_k, chosen.count)),
             size,
             rollup=self._roll_up(weighed, asked.certainty),
-            set=self._set(probabilities, chosen),
+            set=self._set(probabilities, order, chosen),
             uncertain=uncertain,
             reason=reason,
-            without_candidates=self.predict(probabilities, asked.top_k),
+            without_candidates=self._predict(probabilities, order[: asked.top_k]),
             unknown_candidates=chosen.unknown or UNSET,
         )
 
     def predict(self, probabilities: Floats, top_k: int) -> list[Prediction]:
         """The best classes; of equal ones the first."""
-        order = np.argsort(-probabilities, kind="stable")[:top_k].tolist()
-        return [self._predict(index, probabilities) for index in order]
+        return self._predict(probabilities, calibration.ranked(probabilities)[:top_k])
 
-    def _predict(self, index: int, probabilities: Floats) -> Prediction:
-        probability = round(float(probabilities[index]), PROBABILITY_DIGITS)
-        return Prediction(self._class_ids[index], self._labels[index], probability, self._paths[index])
+    def _predict(self, probabilities: Floats, best: Ints) -> list[Prediction]:
+        return [
+            Prediction(
+                self._class_ids[index], self._labels[index], round(value, PROBABILITY_DIGITS), self._paths[index]
+            )
+            for index, value in zip(best.tolist(), probabilities[best].tolist(), strict=True)
+        ]
 
-    def _judge(self, probabilities: Floats, scores: Scores) -> tuple[bool | UnsetType, str | UnsetType | None]:
-        """Whether the subject looks unknown, and why; of several photos the scores are averaged.
+    def _judge(self, best: float, scores: Scores) -> tuple[bool | UnsetType, str | UnsetType | None]:
+        """Whether the subject looks unknown, and why, given the best probability; over several photos the mean counts.
 
         Candidates are left out of it: being the only one allowed makes no bird known.
         """
@@ -119,17 +123,16 @@ class Reading:
         if least is None:
             return UNSET, UNSET
         if self._fitted.score == "max_softmax":
-            best = float(probabilities.max())
-            said = f"the best class has probability {best:.3f}; {least:.3f} is certain enough"
+            score, name = best, "the best class has probability"
         elif self._fitted.score == "energy":
-            best = float(calibration.energy_scores(scores.logits, self._fitted.temperature).mean())
-            said = f"the photo's energy score is {best:.3f}; {least:.3f} is certain enough"
+            score = float(calibration.energy_scores(scores.logits, self._fitted.temperature).mean())
+            name = "the photo's energy score is"
         elif scores.features is None or self._directions is None:
             return UNSET, UNSET
         else:
-            best = float(calibration.distance_scores(scores.features, self._directions).mean())
-            said = f"the photo's likeness to the nearest class is {best:.3f}; {least:.3f} is certain enough"
-        return (False, None) if best >= least else (True, said)
+            score = float(calibration.distance_scores(scores.features, self._directions).mean())
+            name = "the photo's likeness to the nearest class is"
+        return (False, None) if score >= least else (True, f"{name} {score:.3f}; {least:.3f} is certain enough")
 
     def _roll_up(self, probabilities: Floats, certainty: float) -> Rollup | UnsetType:
         found = self._levels.roll_up(probabilities, certainty) if self._levels else None
@@ -137,14 +140,14 @@ class Reading:
             return UNSET
         return Rollup(found.level, found.label, round(found.probability, PROBABILITY_DIGITS))
 
-    def _set(self, probabilities: Floats, chosen: Selection | None) -> LabelSet | UnsetType:
+    def _set(self, probabilities: Floats, order: Ints, chosen: Selection | None) -> LabelSet | UnsetType:
         """The set by the probabilities of all classes, which is what was fitted; of it the candidates.
 
         If the truth is among the candidates, this holds it as often as the whole set does.
         """
         if not self._coverage:
             return UNSET
-        held = calibration.conformal_set(probabilities, self._quantile)
+        held = calibration.conformal_set(probabilities, self._quantile, order)
         if chosen is not None:
             held = _among(held, chosen.is_candidate, probabilities)
         levels = {rule.name: _level_set(rule, probabilities, chosen) for rule in self._level_rules}
