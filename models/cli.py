@@ -1,4 +1,4 @@
-"""The command `evaluate`, and the list of all commands about models.
+"""The commands `evaluate` and `compare`, and the list of all commands about models.
 
 Owns its options and the place where evaluation meets the engine: what is measured is what is served. The work is
 `models.evaluation`'s, which is imported only when a command runs, since it brings torch and matplotlib.
@@ -9,18 +9,19 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from models.training.cli import Data, Kind, Limit, distill, explained, train
 
 if TYPE_CHECKING:
-    from models.evaluation.asking import Answered, Asked
+    from models.evaluation.asking import Answered, Answerer, Asked
     from models.evaluation.items import Part
     from models.evaluation.remote import Service
     from service.engine.tasks.base import AnyPlan
 
+TextName = Literal["own", "none", "other", "shuffled", "human", "cars"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
     app.command("train")(train)
     app.command("distill")(distill)
     app.command("evaluate")(evaluate)
+    app.command("compare")(compare)
 
 
 def evaluate(
@@ -40,6 +42,8 @@ def evaluate(
     split: Annotated[list[str] | None, typer.Option(help="By default all but train and validation.")] = None,
     framing: Annotated[str | None, typer.Option(help="Only this framing, such as crop or whole.")] = None,
     scenes: Annotated[Path | None, typer.Option(help="Photos to paste the test crops into, as one more part.")] = None,
+    text: Annotated[TextName | None, typer.Option(help="What to tell beside each photo; none withholds it.")] = None,
+    cars: Annotated[Path | None, typer.Option(help="Folder of stanford_cars, whose texts --text cars tells.")] = None,
     url: Annotated[str | None, typer.Option(help="A running service, which must answer the same.")] = None,
     limit: Limit = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report, class tables and plots.")] = None,
@@ -56,13 +60,31 @@ def evaluate(
         manifest = read_manifest(folder)
         labels = read_labels(folder / "labels.csv", manifest.levels)
         parts = _choose_parts(dataset, data, split, framing, limit, scenes)
-        asked = _ask_parts(folder, parts, [label.class_id for label in labels], url)
+        if text is not None:
+            parts = _tell_parts(parts, text, dataset, data, cars)
+        asked = _ask_parts(folder, parts, [label.class_id for label in labels], text, url)
         report = make_report(manifest.identity, dataset, manifest.calibration.temperature, asked, url is not None)
         if out is not None:
             write_report(out, report, asked, labels)
         sys.stdout.write(to_json(report).decode() + "\n" if as_json else to_text(report))
     if not report.is_clean:
         raise typer.Exit(1)
+
+
+def compare(
+    reports: Annotated[list[str], typer.Argument(help="NAME=FOLDER of what evaluate wrote; a name twice: seeds.")],
+    against: Annotated[str, typer.Option(help="Name of the system that the others are compared with.")],
+    dataset: Annotated[str, typer.Option(help="Whose published figures to print below.")] = "cub_birds",
+) -> None:
+    """Print systems side by side on the same photos, with paired intervals of their differences."""
+    with explained():
+        from models.evaluation.comparison import read_rows, to_markdown
+
+        named = [report.partition("=") for report in reports]
+        if not all(name and folder for name, _, folder in named):
+            raise typer.BadParameter("give each report as NAME=FOLDER")
+        rows = read_rows((name, Path(folder)) for name, _, folder in named)
+        sys.stdout.write(to_markdown(rows, against, dataset))
 
 
 def _choose_parts(
@@ -84,27 +106,48 @@ def _choose_parts(
     return parts
 
 
-def _ask_parts(folder: Path, parts: list[Part], class_ids: list[str], url: str | None) -> list[Asked]:
+def _tell_parts(parts: list[Part], kind: TextName, dataset: str, data: Path, cars: Path | None) -> list[Part]:
+    from models.evaluation.texts import Telling, tell
+    from models.training.data import read_dataset
+    from models.training.texts import read_texts
+
+    return tell(parts, Telling(kind, read_texts(read_dataset(dataset, data), data), data, cars))
+
+
+def _ask_parts(
+    folder: Path, parts: list[Part], class_ids: list[str], text: TextName | None, url: str | None
+) -> list[Asked]:
+    """Ask the bundle; with a text its domain, as a service chooses by it; alone where its text is withheld."""
     from models.evaluation.asking import ask
+    from models.manifest import read_manifest
     from models.progress import progress_bar
     from service.engine.engine import Engine
     from service.gateway.schema import TOP_K_LIMIT
 
-    name, version = folder.parent.name, folder.name
-    engine = Engine([folder.parents[1]])
-    answers = _EngineAnswers(engine.plan(f"classify/{name}@{version}"), TOP_K_LIMIT)
+    manifest = read_manifest(folder)
+    is_by_domain = manifest.text is not None and text not in (None, "none")
+    asked = {"domain": str(manifest.domain)} if is_by_domain else {"model": manifest.identity}
     with ExitStack() as stack:
-        service = stack.enter_context(_open_service(url, f"{name}@{version}", TOP_K_LIMIT)) if url else None
+        answers: Answerer
+        if manifest.text is not None and not is_by_domain:
+            if url is not None:
+                raise typer.BadParameter(f"no service asks {manifest.identity} without a text; leave --url out")
+            answers = _Withheld(folder)
+        else:
+            route = f"classify/{asked.get('domain') or manifest.identity}"
+            answers = _EngineAnswers(Engine([folder.parents[1]]).plan(route), TOP_K_LIMIT)
+        asked["top_k"] = str(TOP_K_LIMIT)
+        service = stack.enter_context(_open_service(url, asked)) if url else None
         bar = stack.enter_context(progress_bar())
         task = bar.add_task("evaluating", total=sum(len(part.items) for part in parts))
         return [ask(part, class_ids, answers, service, lambda: bar.advance(task)) for part in parts]
 
 
-def _open_service(url: str, model: str, top_k: int) -> Service:
+def _open_service(url: str, asked: dict[str, str]) -> Service:
     from models.evaluation.remote import Service
 
     try:
-        return Service(url, model, top_k)
+        return Service(url, asked)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -113,27 +156,57 @@ class _EngineAnswers:
     """The engine in this process as an answerer: the three steps that a worker takes, with the logits kept."""
 
     def __init__(self, plan: AnyPlan, top_k: int) -> None:
-        from service.answers import Parameters
-
         self._plan = plan
-        self._parameters = Parameters(top_k=top_k)
+        self._top_k = top_k
 
-    def __call__(self, photo: bytes) -> Answered:
+    def __call__(self, photo: bytes, text: str | None = None) -> Answered:
         """Answer one photo."""
         import msgspec
 
         from models.evaluation.asking import Answered, Refused
         from models.evaluation.remote import canonical
+        from service.answers import Parameters
         from service.engine.backends.base import EngineError
         from service.errors import FieldmarkError
 
         try:
-            subject = self._plan.prepare([photo], self._parameters)
+            subject = self._plan.prepare([photo], Parameters(top_k=self._top_k, text=text))
             (scores,) = self._plan.infer([subject])
         except (FieldmarkError, EngineError) as error:
             raise Refused(str(error)) from error
         answer = self._plan.finish(subject, scores).answer
-        return Answered(canonical(msgspec.to_builtins(answer)), scores.logits)
+        return Answered(canonical(msgspec.to_builtins(answer)), scores[0].logits[0])
+
+
+class _Withheld:
+    """A bundle that reads texts, asked without one: what serving never does, to show why it does not."""
+
+    def __init__(self, folder: Path) -> None:
+        import numpy as np
+
+        from export.runtime import Graph
+        from models.manifest import read_manifest
+
+        manifest = read_manifest(folder)
+        if manifest.text is None:
+            raise ValueError(f"{manifest.identity} reads no text that could be withheld")
+        self._image = manifest.image
+        self._nothing = np.zeros((1, manifest.text.phrases, manifest.text.words), np.int64)
+        self._graph = Graph(folder / manifest.graphs["main"])
+
+    def __call__(self, photo: bytes, text: str | None = None) -> Answered:
+        """The logits of one photo, with the text of no phrases."""
+        from export.runtime import Inputs
+        from models.evaluation.asking import Answered, Refused
+        from models.evaluation.remote import canonical
+        from models.preprocess import ImageError, preprocess
+
+        try:
+            pixels, _ = preprocess(photo, self._image.size_px, self._image.fit)
+        except ImageError as error:
+            raise Refused(str(error)) from error
+        logits = self._graph(Inputs(pixels[None], self._nothing))["logits"][0]
+        return Answered(canonical({"best": int(logits.argmax())}), logits)
 
 
 def _find_bundle(model: str, stores: list[Path]) -> Path:

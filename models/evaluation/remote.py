@@ -19,9 +19,9 @@ _ADDED = ("id", "timing_ms")
 
 
 class Service:
-    """`POST /v1/classify` of the service at a base URL, asking for one model; leaving its `with` closes all connections."""
+    """`POST /v1/classify` of the service at a base URL, always `asked` alike; leaving its `with` closes all connections."""
 
-    def __init__(self, url: str, model: str, top_k: int) -> None:
+    def __init__(self, url: str, asked: dict[str, str]) -> None:
         """Raises ValueError where the URL is not one of HTTP."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -29,7 +29,7 @@ class Service:
         self._connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._host, self._port = parts.hostname, parts.port
         self._path = f"{parts.path.rstrip('/')}/v1/classify"
-        self._asked = {"model": model, "top_k": str(top_k)}
+        self._asked = asked
         self._kept = threading.local()
         self._opened: list[http.client.HTTPConnection] = []
 

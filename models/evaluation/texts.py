@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -24,6 +24,40 @@ TextKind = Literal["own", "none", "other", "shuffled", "human", "cars"]
 SENTENCES = 3  # of people's ten on a photo, and of what is written about a car
 CAPTIONS_NAME = "captions_classes_001-010.jsonl.gz"
 CARS_NAME = "class_descriptions.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What to tell: `texts` are those of the photos; `root` holds people's sentences, `cars` what is said of cars."""
+
+    kind: TextKind
+    texts: PhotoTexts
+    root: Path
+    cars: Path | None = None
+
+
+def tell(parts: Sequence[Part], telling: Telling) -> list[Part]:
+    """Each part with the texts of one kind.
+
+    Raises:
+        DataError: the texts of that kind are not there.
+    """
+    texts = telling.texts
+    if telling.kind == "human":
+        captions = read_captions(telling.root)
+        return [with_human(part, captions) for part in parts]
+    if telling.kind == "cars":
+        if telling.cars is None:
+            raise DataError("texts about cars come from the folder of stanford_cars, which is not named")
+        sentences = read_car_sentences(telling.cars)
+        return [with_cars(part, sentences) for part in parts]
+    if telling.kind == "none":
+        return [with_none(part) for part in parts]
+    if telling.kind == "own":
+        return [with_own(part, texts) for part in parts]
+    if telling.kind == "other":
+        return [with_other(part, texts) for part in parts]
+    return [with_shuffled(part, texts) for part in parts]
 
 
 def with_own(part: Part, texts: PhotoTexts) -> Part:
