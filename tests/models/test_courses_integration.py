@@ -1,0 +1,202 @@
+"""Every system through the real loop on a tiny collection: it starts, stops, goes on, and is built again."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.backbones import SPECS
+from models.systems import System
+from models.text import VOCABULARY_NAME, read_vocabulary
+from models.training.commission import Commission, run_commission, start_of_run
+from models.training.data import DataError
+from models.training.loop import HISTORY_NAME
+from models.training.material import KeptMaps, Photos
+from models.training.recipes import plain, systems
+from models.training.recipes.base import Recipe
+from models.training.runs import load_model, read_record
+from models.training.teachers import read_teacher
+from models.vit import VIT_SHAPES, ViTShape
+from tests.photosets import COLOURS, RECIPE, TINY, TINY_PX, write_photo
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+TINY_VIT = ViTShape(size_px=TINY_PX, patch_px=8, width=16, depth=3, heads=2)
+SAID = ("a small {} bird with a long bill", "this bird is {} and has a white belly", "a {} crown and grey wings")
+ALL: tuple[System, ...] = ("pma_visual", "pma", "s3n", "rams_trans")
+
+
+def shrunk(recipe: Recipe) -> Recipe:
+    """The recipe with a tiny backbone and three short epochs; what makes it the system's own is kept."""
+    schedule = replace(
+        recipe.schedule,
+        sizes_px=(TINY_PX,) * 3,
+        frozen=recipe.schedule.frozen[-3:],
+        batch=6,
+        lr=1e-3,
+        warmup_steps=2,
+        ema_decay=0.7,
+        bf16=False,
+    )
+    backbone = "tiny_vit" if recipe.backbone.startswith("vit") else "tiny"
+    return replace(recipe, backbone=backbone, size_px=TINY_PX, schedule=schedule)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SPECS, "tiny", TINY)
+    monkeypatch.setitem(VIT_SHAPES, "tiny_vit", TINY_VIT)
+    monkeypatch.setitem(plain.RECIPES, "own", RECIPE)
+    for name, recipe in systems.RECIPES.items():
+        monkeypatch.setitem(systems.RECIPES, name, shrunk(recipe))
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos of three colours, each with a text of its own."""
+    root = tmp_path_factory.mktemp("photos")
+    rows = []
+    for split, count in (("train", 6), ("validation", 2)):
+        for name, colour in COLOURS.items():
+            for number in range(count):
+                path = write_photo(root / f"{split}-{name}-{number}.png", colour, len(rows))
+                text = SAID[number % len(SAID)].format(name)
+                rows.append({"path": path.name, "label": name, "split": split, "text": text})
+    with (root / "index.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return root / "index.csv"
+
+
+def commission(system: System, index: Path, out: Path) -> Commission:
+    return Commission(system, "folder", index, out)
+
+
+def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    return all(torch.equal(other.state_dict()[name], tensor) for name, tensor in one.state_dict().items())
+
+
+def stop_after_first_epoch(out: Path, system: System, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> dict[str, float]:
+        if (out / "state.pt").exists():
+            raise KeyboardInterrupt
+        return {}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Photos, "accuracy", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_commission(commission(system, index, out))
+
+
+@pytest.mark.parametrize("system", ALL)
+def test_a_run_that_was_stopped_ends_as_one_go_and_can_be_built_again(
+    system: System, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run_commission(commission(system, index, tmp_path / "whole"))
+    stop_after_first_epoch(tmp_path / "parts", system, index, monkeypatch)
+    continued = run_commission(commission(system, index, tmp_path / "parts"))
+    assert same(whole, continued)
+    record, loaded, reached = load_model(tmp_path / "whole")
+    assert (record.system, record.recipe, reached.epochs) == (system, system, 3)
+    assert same(whole, loaded)
+    assert not loaded.training
+
+
+def test_a_bimodal_run_keeps_its_vocabulary(index: Path, tmp_path: Path) -> None:
+    run_commission(commission("pma", index, tmp_path / "run"))
+    vocabulary = read_vocabulary(tmp_path / "run" / VOCABULARY_NAME)
+    assert {"blue", "green", "red", "bird", "bill"} <= set(vocabulary.words)
+    assert read_record(tmp_path / "run").words == vocabulary.size
+
+
+def test_a_bimodal_run_needs_texts(tmp_path: Path) -> None:
+    for name, colour in COLOURS.items():
+        write_photo(tmp_path / "data" / name / "1.png", colour, 0)
+    with pytest.raises(DataError, match="a CSV index with a column 'text'"):
+        run_commission(Commission("pma", "folder", tmp_path / "data", tmp_path / "run"))
+
+
+@pytest.mark.parametrize("system", ["pma_visual", "pma", "s3n"])
+def test_a_system_starts_as_the_plain_classifier_that_it_was_given(system: System, index: Path, tmp_path: Path) -> None:
+    run_commission(replace(commission("plain", index, tmp_path / "plain"), epochs=6))
+    start = start_of_run(tmp_path / "plain")
+    run_commission(replace(commission(system, index, tmp_path / system), start=start))
+    plain_end, system_start = (
+        json.loads((tmp_path / name / HISTORY_NAME).read_text().splitlines()[place])["validation"]["whole"]
+        for name, place in (("plain", -1), (system, 0))
+    )
+    assert system_start == pytest.approx(plain_end, abs=0.01)
+    assert read_record(tmp_path / system).weights == "plain run plain"
+
+
+@pytest.mark.parametrize("teaches", ["pma", "pma_visual"])
+def test_a_student_learns_from_a_run(teaches: System, index: Path, tmp_path: Path) -> None:
+    run_commission(commission(teaches, index, tmp_path / "teacher"))
+    before = torch.load(tmp_path / "teacher" / "state.pt", weights_only=True)["averaged"]
+    teacher = read_teacher(tmp_path / "teacher")
+    student = run_commission(replace(commission("pma_student", index, tmp_path / "student"), teacher=teacher))
+    assert read_record(tmp_path / "student").teacher == f"{teaches} run teacher"
+    _, after, _ = load_model(tmp_path / "teacher")
+    assert all(torch.equal(before[name], tensor) for name, tensor in after.state_dict().items())
+    assert not student.training
+
+
+def test_a_student_without_a_teacher_and_a_teacher_without_a_student_are_refused(index: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="trained by `distill`"):
+        run_commission(commission("pma_student", index, tmp_path / "run"))
+
+
+@pytest.mark.parametrize("system", ["plain", "pma_visual", "pma"])
+def test_a_frozen_run_leaves_the_backbone_as_it_was_and_ends_as_one_go(
+    system: System, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_commission(commission("plain", index, tmp_path / "plain"))
+    start = start_of_run(tmp_path / "plain")
+    asked = replace(commission(system, index, tmp_path / "run"), start=start, maps=tmp_path / "maps")
+    model = run_commission(asked)
+    for name, tensor in start.state.items():
+        if name.startswith("backbone."):
+            assert torch.equal(model.state_dict()[name], tensor), name
+    assert len(list((tmp_path / "maps").glob("*.npy"))) == 2
+
+    def stop(*_: object) -> dict[str, float]:
+        if (tmp_path / "parts" / "state.pt").exists():
+            raise KeyboardInterrupt
+        return {}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KeptMaps, "accuracy", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_commission(replace(asked, out=tmp_path / "parts"))
+    assert same(model, run_commission(replace(asked, out=tmp_path / "parts")))
+    assert len(list((tmp_path / "maps").glob("*.npy"))) == 2
+
+
+@pytest.mark.parametrize("system", ["s3n", "rams_trans"])
+def test_maps_are_not_kept_where_the_backbone_sees_new_views(system: System, index: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="shows its backbone new views"):
+        run_commission(replace(commission(system, index, tmp_path / "run"), maps=tmp_path / "maps"))
+
+
+def test_an_ablation_is_on_record_and_built_again(index: Path, tmp_path: Path) -> None:
+    asked = replace(commission("pma", index, tmp_path / "run"), stages=1, without=("masks", "relation", "attention"))
+    model = run_commission(asked)
+    record, loaded, _ = load_model(tmp_path / "run")
+    assert (record.stages, record.without) == (1, ("masks", "relation", "attention"))
+    assert same(model, loaded)
+    assert not any("relation" in name or "attention" in name for name in model.state_dict())
+
+
+def test_held_out_classes_are_no_outputs(index: Path, tmp_path: Path) -> None:
+    run_commission(replace(commission("plain", index, tmp_path / "run"), held_out=1))
+    record, model, _ = load_model(tmp_path / "run")
+    assert len(record.class_ids) == 2
+    assert model.classifier.out_features == 2
+    with pytest.raises(DataError, match="3 classes; 2 cannot be held out"):
+        run_commission(replace(commission("plain", index, tmp_path / "other"), held_out=2))

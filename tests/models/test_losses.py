@@ -1,0 +1,75 @@
+"""Which loss a system learns from, at which moment."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models.pma_student import distillation_loss
+from models.training.losses import Moment, loss_of, s3n_phase
+from models.training.recipes.systems import EPOCHS
+from models.training.views import Batch
+
+START = Moment(0.0, 0.0, torch.Generator())
+
+
+class Fixed(torch.nn.Module):
+    """Gives the same logits whatever it sees."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = torch.nn.Parameter(logits)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, ...] -> [B, C]."""
+        return self.logits.expand(len(x), -1)
+
+
+def batch_of(labels: list[int]) -> Batch:
+    return Batch(torch.zeros(len(labels), 3, 4, 4), torch.tensor(labels))
+
+
+def test_s3n_spends_a_third_of_the_epochs_in_each_phase() -> None:
+    assert [s3n_phase(epoch / EPOCHS) for epoch in range(EPOCHS)] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert s3n_phase(1.0) == 2
+
+
+def test_a_student_sees_no_labels() -> None:
+    taught = torch.tensor([2.0, 0.0])
+    loss = loss_of("pma_student", 0.1, lambda images, phrases: taught.expand(len(images), -1))
+    student = Fixed(torch.zeros(2))
+    first, second = (loss(student, batch_of(labels), START) for labels in ([0, 0], [1, 1]))
+    assert first == second
+    assert float(first.detach()) == pytest.approx(float(distillation_loss(torch.zeros(1, 2), taught[None])), abs=1e-6)
+
+
+def test_a_teacher_sees_the_students_view_and_the_text() -> None:
+    seen: list[object] = []
+
+    def teach(images: torch.Tensor, phrases: torch.Tensor | None) -> torch.Tensor:
+        seen.extend([images, phrases])
+        return torch.zeros(len(images), 2)
+
+    batch = Batch(torch.rand(2, 3, 4, 4), torch.tensor([0, 1]), torch.ones(2, 3, 4, dtype=torch.int64))
+    loss_of("pma_student", 0.1, teach)(Fixed(torch.zeros(2)), batch, START)
+    assert seen[0] is batch.images
+    assert seen[1] is batch.phrases
+
+
+class TwoScales(Fixed):
+    """A transformer's border: one scale, or both."""
+
+    def both_scales(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """[B, ...] -> [B, C] twice."""
+        return self(x), 2 * self(x)
+
+
+def test_rams_learns_from_the_whole_alone_at_first() -> None:
+    model = TwoScales(torch.tensor([2.0, 0.0, -1.0]))
+    loss, batch = loss_of("rams_trans", 0.0), batch_of([0])
+    early = loss(model, batch, Moment(0.0, 0.19, torch.Generator()))
+    late = loss(model, batch, Moment(0.0, 0.2, torch.Generator()))
+    cross_entropy = torch.nn.functional.cross_entropy
+    assert float(early.detach()) == pytest.approx(0.169846, abs=1e-5)
+    closer = cross_entropy(2 * model(batch.images), batch.labels)
+    assert torch.allclose(late, early + closer)
