@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 import numpy as np
@@ -50,7 +51,6 @@ class Classifier:
         self.reading = Reading(bundle)
         self._fit = bundle.manifest.image.fit
         self._image = bundle.manifest.image
-        self._checklist = Checklist(bundle.labels)
         self._explaining = Explaining(bundle.manifest)
         self._needed = ("logits", "features") if self.reading.needs_features else ("logits",)
 
@@ -95,6 +95,11 @@ class Classifier:
     def probabilities(self, scores: Scores) -> Floats:
         """Calibrated probabilities [C]."""
         return self.reading.probabilities(scores.logits)
+
+    @cached_property
+    def _checklist(self) -> Checklist:
+        """Made when a request first brings candidates: most services see none."""
+        return Checklist(self.bundle.labels)
 
     def _photo_part(self, case: Case, scores: Scores, row: int) -> PhotoPart:
         (prediction,) = self.reading.predict(self.reading.probabilities(scores.logits[row : row + 1]), 1)
