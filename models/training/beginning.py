@@ -11,7 +11,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from safetensors import SafetensorError
 from torch import Tensor, nn
 

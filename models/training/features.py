@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -63,13 +64,13 @@ def _maps(backbone: nn.Module, count: int, draw: Callable[[int], list[Pixels]], 
         partial = path.with_suffix(".partial")
         _fill(backbone, count, draw, partial)
         partial.replace(path)
-    return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+    return cast("Maps", np.load(path, mmap_mode="r"))
 
 
 @torch.inference_mode()
 def _fill(backbone: nn.Module, count: int, draw: Callable[[int], list[Pixels]], path: Path) -> None:
     backbone.eval()
-    kept: Maps | None = None
+    kept: np.memmap[tuple[int, ...], np.dtype[np.float16]] | None = None
     for start in range(0, count, _PHOTOS_AT_ONCE):
         views = [draw(place) for place in range(start, min(count, start + _PHOTOS_AT_ONCE))]
         images = to_tensor([view for photo in views for view in photo])
