@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from export.evidence import Evidence
-from export.parity import Parity
 from export.provenance import BACKBONES, SOURCES
 from models.evaluation.figures import markdown
-from models.manifest import LatencyRow, Licence
+from models.manifest import Calibration, LatencyRow, Licence
+from models.systems import System
 from models.training.runs import Reached, RunRecord
 
 
@@ -21,6 +21,7 @@ def write_card(identity: str, record: RunRecord, reached: Reached, licence: Lice
     sections = [
         f"# {identity}\n",
         f"A {record.system} classifier of {len(record.class_ids)} classes; {evidence.size_bytes / 2**20:.1f} MiB.\n",
+        _INTRODUCTIONS[record.system],
         "## Data and training\n",
         _training(record, reached, source.title if source else f"the user's own photos ({record.dataset})"),
         "## Figures\n",
@@ -30,17 +31,29 @@ def write_card(identity: str, record: RunRecord, reached: Reached, licence: Lice
         "## Speed\n",
         _speed(evidence.latency),
         "## Parity\n",
-        _parity(evidence.parity),
+        _parity(evidence),
         "## Limits\n",
-        _bullets([*(source.limits if source else ()), *_GENERAL_LIMITS]),
+        _bullets([*(source.limits if source else ()), *_SYSTEM_LIMITS.get(record.system, ()), *_GENERAL_LIMITS]),
         "## Licence\n",
         _licence(licence),
     ]
     return "\n".join(sections)
 
 
+_INTRODUCTIONS: dict[System, str] = {
+    "plain": "It answers from the mean of the backbone's features; its map shows evidence of the strongest class.\n",
+    "pma_student": "It learnt from the probabilities of a teacher that reads texts, and answers from the photo alone.\n",
+    "pma_visual": "It looks at three blocks of the photo one after the other, none of them twice.\n",
+    "pma": "It reads what is said of the photo, and looks at three blocks and the phrases tied to each.\n",
+    "s3n": "It looks three times: at the photo, and at two views that enlarge the strongest and the weakest evidence.\n",
+    "rams_trans": "It answers from the whole photo and names the region that it would enlarge.\n",
+}
+_SYSTEM_LIMITS: dict[System, tuple[str, ...]] = {
+    "pma": ("It was trained with a text to each photo and is worse than an image-only model without one.",),
+    "s3n": ("It runs the backbone three times for each photo.",),
+}
 _GENERAL_LIMITS = (
-    "The activation map shows evidence of the strongest class; how faithful it is was not measured.",
+    "How faithful the explanation is was not measured by the export.",
     "A photo of something else gets an answer too; a low probability flags only some of them.",
 )
 
@@ -80,7 +93,19 @@ def _calibration(evidence: Evidence) -> str:
     return (
         f"Fitted on {evidence.held_out:,} held-out views: temperature {fitted.temperature:.4f}; an answer is called "
         f"uncertain below {fitted.uncertain_below:.4f}, which flags at most 5 % of the held-out photos; quantiles of "
-        f"1 - p(label) by coverage: {sets}.\n"
+        f"1 - p(label) by coverage: {sets}.{_more(fitted)}\n"
+    )
+
+
+def _more(fitted: Calibration) -> str:
+    """What is fitted only where the classes have levels, or several held-out photos each."""
+    levels = "; ".join(
+        f"{level} " + ", ".join(f"{float(coverage):.0%}: {value:.4f}" for coverage, value in quantiles.items())
+        for level, quantiles in fitted.conformal_levels.items()
+    )
+    pooled = fitted.pooled_temperature
+    return (f" By level: {levels}." if levels else "") + (
+        f" Several photos of one subject: temperature {pooled:.4f}." if pooled is not None else ""
     )
 
 
@@ -90,11 +115,20 @@ def _speed(latency: Sequence[LatencyRow]) -> str:
     return "\n".join(lines) + "\n\nThe graph alone; decoding a photo comes on top.\n"
 
 
-def _parity(parity: Parity) -> str:
+def _parity(evidence: Evidence) -> str:
+    parity = evidence.parity
     largest = ", ".join(f"{name} {difference:.1e}" for name, difference in parity.largest.items())
+    rounded = (
+        ""
+        if evidence.loss is None
+        else (
+            f" The weights are stored rounded, which costs {100 * evidence.loss:.2f} points of top-1 on the "
+            f"{evidence.held_out:,} held-out views."
+        )
+    )
     return (
         f"Against torch on {parity.photos} photos at batch sizes 1, 2, 3 and 8, as a share of the largest value: {largest}. "
-        f"Alone against in a batch: {parity.coupling:.1e}.\n"
+        f"Alone against in a batch: {parity.coupling:.1e}.{rounded}\n"
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import onnx
@@ -49,21 +49,31 @@ class ClassifyGraph(nn.Module):
 
 
 def export_graph(model: nn.Module, size_px: int, facts: Mapping[str, str]) -> ModelProto:
-    """Export a model in evaluation mode; `facts` become the file's metadata.
-
-    Only constants are folded: what would merge weights into one another or turn them is left to the engine.
-    """
+    """Export a model in evaluation mode; `facts` become the file's metadata."""
     graph = ClassifyGraph(model).eval()
     example = _example(model, size_px)
     with torch.inference_mode():
         names = list(graph.outputs(**example))
+    proto = trace(graph, example, names)
+    proto.graph.name = "fieldmark"
+    for key, value in sorted(facts.items()):
+        proto.metadata_props.add(key=key, value=value)
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
+
+
+def trace(graph: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[str]) -> ModelProto:
+    """A module's graph, from example inputs by name; weights below its attribute `model` keep their names.
+
+    Only constants are folded: what would merge weights into one another or turn them is left to the engine.
+    """
     batch = torch.export.Dim(BATCH_AXIS, min=1, max=BATCH_LIMIT)
     with _quiet_exporter():
         program = torch.onnx.export(
             graph,
             tuple(example.values()),
             input_names=list(example),
-            output_names=names,
+            output_names=list(outputs),
             opset_version=OPSET,
             dynamo=True,
             dynamic_shapes={name: {0: batch} for name in example},
@@ -72,18 +82,13 @@ def export_graph(model: nn.Module, size_px: int, facts: Mapping[str, str]) -> Mo
         )
     if program is None:
         raise RuntimeError("the exporter returned no graph")
-    weights = set(model.state_dict())
-    named = {_MODEL_PREFIX + name for name in weights}
-    optimizer.fold_constants(program.model, should_fold=lambda node: False if _reads(node, named) else None)
+    weights = set(graph.state_dict())
+    optimizer.fold_constants(program.model, should_fold=lambda node: False if _reads(node, weights) else None)
     RemoveUnusedNodesPass()(program.model)
     ClearMetadataAndDocStringPass()(program.model)  # stack traces would carry the paths of this machine
     proto = program.model_proto
     _rename_initialisers(proto, weights)
     del proto.graph.value_info[:]
-    proto.graph.name = "fieldmark"
-    for key, value in sorted(facts.items()):
-        proto.metadata_props.add(key=key, value=value)
-    onnx.checker.check_model(proto, full_check=True)
     return proto
 
 
@@ -103,8 +108,8 @@ def _rename_initialisers(proto: ModelProto, weights: set[str]) -> None:
     """Weights get the names of the state dict, all other initialisers numbered ones."""
     names: dict[str, str] = {}
     for tensor in proto.graph.initializer:
-        plain = tensor.name.removeprefix(_MODEL_PREFIX)
-        names[tensor.name] = plain if plain in weights else f"{CONSTANT_PREFIX}{len(names)}"
+        is_weight = tensor.name in weights
+        names[tensor.name] = tensor.name.removeprefix(_MODEL_PREFIX) if is_weight else f"{CONSTANT_PREFIX}{len(names)}"
         tensor.name = names[tensor.name]
     for node in proto.graph.node:
         for index, name in enumerate(node.input):
@@ -113,14 +118,16 @@ def _rename_initialisers(proto: ModelProto, weights: set[str]) -> None:
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Keep the exporter's notes about itself (deprecations inside torch, no torchvision here) from the user."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Keep the exporter's notes about itself (deprecations inside torch, its trace of itself) from the user."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.__trace")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

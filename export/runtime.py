@@ -1,6 +1,7 @@
 """A graph as ONNX Runtime runs it on this machine's processor: the measuring side of an export.
 
-Owns the session options of a measurement (they are the service's: one thread, no spinning) and the clock. Torch-free.
+Owns the session options of a measurement (they are the service's: one thread unless told, no spinning, stored weights
+turned into float32 when the file is loaded) and the clock. Torch-free.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,42 +19,70 @@ import onnxruntime as ort
 from models.manifest import LatencyRow
 from models.preprocess import Pixels
 
+#: By name: float32 [n, ...], or int64 where an output counts.
 Outputs = dict[str, npt.NDArray[np.float32]]
+Ids = npt.NDArray[np.int64]
 
 CURVE_BATCHES = (1, 2, 4, 8)
 _WARM_UPS = 5
 _CALLS = 40
 
 
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a graph is asked: photos uint8 [n, S, S, 3], and word ids int64 [n, P, T] where it reads a text."""
+
+    images: Pixels
+    phrases: Ids | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: slice) -> Inputs:
+        return Inputs(self.images[rows], None if self.phrases is None else self.phrases[rows])
+
+    def feed(self) -> dict[str, npt.NDArray[np.generic]]:
+        """The arrays by the names of the graph's inputs."""
+        return {"image": self.images} | ({} if self.phrases is None else {"phrases": self.phrases})
+
+
 class Graph:
-    """A loaded file; called with photos uint8 [B, S, S, 3], it answers with its outputs by name."""
+    """A loaded file; asked with inputs, it answers with its outputs by name."""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.disable_quant_qdq", "1")  # else 8-bit weights are converted each call
         self.threads = threads
         self._session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._names = [output.name for output in self._session.get_outputs()]
+        self._inputs = {entry.name: entry.shape for entry in self._session.get_inputs()}
 
-    def __call__(self, images: Pixels) -> Outputs:
+    def __call__(self, inputs: Inputs) -> Outputs:
         """Run one batch."""
-        return dict(zip(self._names, self._session.run(None, {"image": images}), strict=True))
+        return dict(zip(self._names, self._session.run(None, inputs.feed()), strict=True))
+
+    def blank(self, batch: int) -> Inputs:
+        """Black photos, and texts of unknown words where it reads them: inputs for the clock."""
+        shapes = {name: (batch, *shape[1:]) for name, shape in self._inputs.items()}
+        phrases = np.ones(shapes["phrases"], np.int64) if "phrases" in shapes else None
+        return Inputs(np.zeros(shapes["image"], np.uint8), phrases)
 
 
-def measure(graph: Graph, size_px: int, batches: Sequence[int] = CURVE_BATCHES) -> tuple[LatencyRow, ...]:
+def measure(graph: Graph, batches: Sequence[int] = CURVE_BATCHES) -> tuple[LatencyRow, ...]:
     """Median time of a call by batch size, after warming up.
 
     The sizes take turns, so that a machine that is busy for a while slows all of them alike: their ratio decides which
     batch pays.
     """
-    images = np.zeros((max(batches), size_px, size_px, 3), np.uint8)
+    inputs = graph.blank(max(batches))
     times: dict[int, list[float]] = {batch: [] for batch in batches}
     for call in range(_WARM_UPS + _CALLS):
         for batch in batches:
             started = time.perf_counter()
-            graph(images[:batch])
+            graph(inputs[:batch])
             if call >= _WARM_UPS:
                 times[batch].append(time.perf_counter() - started)
     machine = machine_name()

@@ -1,46 +1,67 @@
 """What an exported file answers to a part of a data set: its logits, with the true classes beside them.
 
-Owns the way from encoded photos to logits on this machine, by the definition of `models.preprocess` that serving has.
+Owns the way from encoded photos and their texts to logits on this machine, by the definitions of `models.preprocess` and
+`models.text` that serving has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from export.runtime import Graph
+from export.runtime import Graph, Inputs
 from models.evaluation.figures import Scored
-from models.evaluation.items import Part, labels_of
+from models.evaluation.items import Item, Part, labels_of
 from models.preprocess import Fit, Pixels, preprocess
+from models.text import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """How a model's photos and texts become its inputs; `vocabulary` is there where it reads a text."""
+
+    size_px: int
+    fit: Fit
+    vocabulary: Vocabulary | None = None
+
+    def inputs(self, items: Sequence[Item]) -> Inputs:
+        """The inputs of some photos, each with the text that comes with it."""
+        images = np.stack([preprocess(item.read(), self.size_px, self.fit)[0] for item in items])
+        if self.vocabulary is None:
+            return Inputs(images)
+        known = [self.vocabulary.known_phrases(item.text or "") for item in items]
+        return Inputs(images, np.stack([self.vocabulary.encode(phrases) for phrases in known]))
 
 
 def score(
-    graph: Graph, part: Part, class_ids: Sequence[str], size_px: int, fit: Fit, advance: Callable[[], None]
+    graph: Graph, part: Part, class_ids: Sequence[str], preparation: Preparation, advance: Callable[[], None]
 ) -> Scored:
     """Run every photo of a part on its own; `advance` is called after each."""
     rows = []
     for item in part.items:
-        image, _ = preprocess(item.read(), size_px, fit)
-        rows.append(graph(image[None])["logits"][0])
+        rows.append(graph(preparation.inputs([item]))["logits"][0])
         advance()
     labels = np.array(labels_of(part.items, class_ids), np.int64)
     return Scored(part, np.array(rows, np.float64).reshape(len(rows), len(class_ids)), labels)
 
 
-def joined(parts: Sequence[Scored], name: str) -> Scored:
-    """Several parts as one, for fitting on all of them."""
-    return Scored(
-        Part(name, tuple(item for scored in parts for item in scored.part.items)),
-        np.concatenate([scored.logits for scored in parts]),
-        np.concatenate([scored.labels for scored in parts]),
-    )
+def sample_inputs(size_px: int, vocabulary: Vocabulary | None) -> Inputs:
+    """Inputs made by code for a bundle's self-check: three images, with a long, a short and no text where it is read."""
+    images = sample_images(size_px)
+    if vocabulary is None:
+        return Inputs(images)
+    described = [f"{word} {head}" for word, head in zip(vocabulary.words, vocabulary.heads, strict=False)]
+    texts = (described, described[:1], described[:0])
+    return Inputs(images, np.stack([vocabulary.encode(phrases) for phrases in texts]))
 
 
 def sample_images(size_px: int) -> Pixels:
-    """Inputs made by code for a bundle's self-check, uint8 [3, S, S, 3]: a gradient, a board, coarse noise.
+    """Inputs made by code for a bundle's self-check, uint8 [3, S, S, 3]: a gradient, a board in a shade, coarse noise.
 
-    They are no photos, so they may travel with any bundle, and they compress well.
+    They are no photos, so they may travel with any bundle, and they compress well. None repeats itself: which of two
+    equal cells is the strongest would differ between processors.
     """
     ramp = np.linspace(0, 255, size_px, dtype=np.uint8)
     gradient = np.stack(
@@ -48,7 +69,8 @@ def sample_images(size_px: int) -> Pixels:
         axis=2,
     )
     cell = np.indices((size_px, size_px)) // 16
-    board = np.repeat(((cell.sum(0) % 2) * 200 + 20).astype(np.uint8)[:, :, None], 3, axis=2)
+    shade = np.add.outer(2 * np.arange(size_px), np.arange(size_px)) / (3 * size_px)
+    board = np.repeat(((cell.sum(0) % 2) * 200 * shade + 20).astype(np.uint8)[:, :, None], 3, axis=2)
     coarse = np.random.default_rng(0).integers(0, 256, (-(-size_px // 16), -(-size_px // 16), 3), np.uint8)
     noise = coarse.repeat(16, axis=0).repeat(16, axis=1)[:size_px, :size_px]
     return np.stack([gradient, board, noise])

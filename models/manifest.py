@@ -79,12 +79,16 @@ class LatencyRow(_Part):
 
 
 class Variant(_Part):
-    """One stored precision of the bundle's graph, with how far it is from the trained model."""
+    """One stored precision of the bundle's graph, with how far it is from the trained model.
+
+    `accuracy_loss` is the top-1 that rounding the weights cost on held-out photos; below 0 where chance helped.
+    """
 
     file: FileName
     precision: Precision
     parity_max: float | None = Field(default=None, ge=0)
     accuracy: float | None = Field(default=None, ge=0, le=1)
+    accuracy_loss: float | None = Field(default=None, ge=-1, le=1)
     latency: tuple[LatencyRow, ...] = ()
 
 

@@ -1,8 +1,11 @@
-"""A tiny trained run and what its export makes of it; made once, because the exporter takes seconds."""
+"""A tiny trained run and what its export makes of it; tiny models of every system and their files.
+
+Each is made once and when it is first asked for, because the exporter takes seconds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,40 +13,56 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch import nn
 
 from export import provenance
 from export.bundle import Order, export_bundle
 from export.onnx import export_graph
-from export.runtime import Graph
-from models.backbones import SPECS, MobileNet
-from models.plain import PlainClassifier
+from export.runtime import Graph, Inputs
+from models.backbones import SPECS, BackboneSpec, Stage
 from models.preprocess import Pixels
+from models.systems import Build, System, build
 from models.training.commission import Commission, run_commission
 from models.training.recipes.plain import RECIPES
+from models.vit import VIT_SHAPES, ViTShape
 from tests.photosets import RECIPE, TINY, TINY_PX, write_image_folder
+
+CLASSES = 7
+WORDS = 20
+#: The fewest layers that a system can be built of: S3N holds its backbone three times in a graph.
+SMALL = BackboneSpec("small", (Stage(2, 8, 1, 2),), norm_eps=1e-3, mean=127.0, std=64.0)
+SMALL_VIT = ViTShape(size_px=TINY_PX, patch_px=8, width=12, depth=2, heads=3, layer_scale=True)
 
 
 @dataclass(frozen=True)
 class Exported:
     """A model and its file."""
 
-    model: PlainClassifier
+    model: nn.Module
     proto: onnx.ModelProto
     path: Path
+    build: Build
 
     @property
     def graph(self) -> Graph:
         """The file, loaded."""
         return Graph(self.path)
 
+    @property
+    def state(self) -> dict[str, torch.Tensor]:
+        """The model's weights."""
+        return self.model.state_dict()
+
 
 @pytest.fixture(scope="session", autouse=True)
 def tiny() -> Iterator[None]:
-    """The tiny backbone and recipe are known, and torch keeps to one thread."""
+    """Tiny backbones and their recipe are known, and torch keeps to one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SPECS, "tiny", TINY)
+        patch.setitem(SPECS, "small", SMALL)
+        patch.setitem(VIT_SHAPES, "small_vit", SMALL_VIT)
         patch.setitem(RECIPES, "own", RECIPE)
         patch.setitem(provenance.BACKBONES, "tiny", "Made by the tests, CC0-1.0.")
         yield
@@ -62,20 +81,45 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """A model with random weights and lively batch norms."""
+def spec_of(system: System) -> Build:
+    """The tiny model of a system."""
+    backbone = {"rams_trans": "small_vit", "plain": "tiny"}.get(system, "small")
+    return Build(system, backbone, TINY_PX, CLASSES, words=WORDS if system == "pma" else None)
+
+
+def lively(spec: Build) -> nn.Module:
+    """A model with random weights, norms included."""
     torch.manual_seed(0)
-    model = PlainClassifier(MobileNet(TINY), classes=4)
+    model = build(spec).eval()
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
-            if tensor.is_floating_point():
+            if tensor.is_floating_point() and name != "beta":
                 tensor.copy_(torch.rand_like(tensor) + 0.5 if "running_var" in name else torch.randn_like(tensor) * 0.3)
-    model.eval()
-    proto = export_graph(model, TINY_PX, {"system": "plain"})
-    path = tmp_path_factory.mktemp("exported") / "model.onnx"
-    onnx.save(proto, path)
-    return Exported(model, proto, path)
+    return model
+
+
+@pytest.fixture(scope="session")
+def export_of(tmp_path_factory: pytest.TempPathFactory, tiny: None) -> Callable[[System], Exported]:
+    """The file of a system's tiny model."""
+    made: dict[System, Exported] = {}
+
+    def export(system: System) -> Exported:
+        if system not in made:
+            spec = spec_of(system)
+            model = lively(spec)
+            proto = export_graph(model, TINY_PX, {"system": system})
+            path = tmp_path_factory.mktemp(system) / "model.onnx"
+            onnx.save(proto, path)
+            made[system] = Exported(model, proto, path, spec)
+        return made[system]
+
+    return export
+
+
+@pytest.fixture(scope="session")
+def exported(export_of: Callable[[System], Exported]) -> Exported:
+    """The plain classifier."""
+    return export_of("plain")
 
 
 @pytest.fixture(scope="session")
@@ -89,3 +133,16 @@ def images() -> Pixels:
     """Ten coarse random pictures."""
     coarse = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3), np.uint8)
     return coarse.repeat(TINY_PX // 8, axis=1).repeat(TINY_PX // 8, axis=2)
+
+
+def inputs_of(spec: Build, images: Pixels) -> Inputs:
+    """The pictures, each with a text of 0 to P phrases of 1 to T words where the system reads texts."""
+    if spec.phrases is None:
+        return Inputs(images)
+    rng = np.random.default_rng(1)
+    ids = np.zeros((len(images), *spec.phrases), np.int64)
+    for index, text in enumerate(ids):
+        for phrase in text[: index % (spec.phrases[0] + 1)]:
+            length = int(rng.integers(1, spec.phrases[1] + 1))
+            phrase[:length] = rng.integers(1, WORDS, length)
+    return Inputs(images, ids)

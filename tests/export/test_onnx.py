@@ -11,13 +11,13 @@ import onnxruntime
 import pytest
 import torch
 
-from export.onnx import CONSTANT_PREFIX, OUTPUTS, export_graph, fill, load_state
-from export.runtime import Graph
-from models.backbones import MobileNet
-from models.plain import PlainClassifier
+from export.onnx import export_graph
+from export.runtime import Graph, Inputs
+from export.weights import CONSTANT_PREFIX, fill, load_state
 from models.preprocess import Pixels
-from tests.export.conftest import Exported
-from tests.photosets import TINY, TINY_PX
+from models.systems import build
+from tests.export.conftest import CLASSES, Exported
+from tests.photosets import TINY_PX
 
 
 def border(values: list[onnx.ValueInfoProto]) -> dict[str, list[str | int]]:
@@ -29,7 +29,7 @@ def border(values: list[onnx.ValueInfoProto]) -> dict[str, list[str | int]]:
 def test_the_border_is_bytes_in_and_named_outputs_out(exported: Exported) -> None:
     assert border(list(exported.proto.graph.input)) == {"image": ["B", TINY_PX, TINY_PX, 3]}
     assert border(list(exported.proto.graph.output)) == {
-        "logits": ["B", 4],
+        "logits": ["B", CLASSES],
         "features": ["B", 1280],
         "activation": ["B", 8, 8],
     }
@@ -66,19 +66,18 @@ def test_the_file_says_what_it_is_and_nothing_of_the_machine_that_made_it(export
 
 
 def test_the_bundle_is_the_checkpoint(exported: Exported, images: Pixels, tmp_path: Path) -> None:
-    rebuilt = PlainClassifier(MobileNet(TINY), classes=4)
+    rebuilt = build(exported.build)
     fill(rebuilt, load_state(exported.path))
     onnx.save(export_graph(rebuilt.eval(), TINY_PX, {}), tmp_path / "again.onnx")
-    first, again = exported.graph(images), Graph(tmp_path / "again.onnx")(images)
-    for name in OUTPUTS:
-        assert np.allclose(first[name], again[name], atol=1e-5), name
+    first, again = exported.graph(Inputs(images)), Graph(tmp_path / "again.onnx")(Inputs(images))
+    assert all(np.array_equal(first[name], again[name]) for name in first)
 
 
 def test_weights_that_do_not_fit_a_model_are_named(exported: Exported) -> None:
     state = load_state(exported.path)
     del state["classifier.bias"]
     with pytest.raises(ValueError, match=r"1 weights are missing and 1 unknown, such as classifier\.bias, extra"):
-        fill(PlainClassifier(MobileNet(TINY), classes=4), state | {"extra": torch.zeros(1)})
+        fill(build(exported.build), state | {"extra": torch.zeros(1)})
 
 
 def test_a_file_without_weights_is_no_checkpoint(exported: Exported, tmp_path: Path) -> None:

@@ -111,6 +111,7 @@ def session_options() -> onnxruntime.SessionOptions:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.add_session_config_entry("session.use_env_allocators", "1")
+    options.add_session_config_entry("session.disable_quant_qdq", "1")  # 8-bit weights become float32 once, at load
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     return options
 
