@@ -1,7 +1,7 @@
 """Cut-out subjects pasted into other photos: a test of small subjects in a scene, where no such photos were collected.
 
-Owns size, place and draw of the pasting, all from one seed, so that the same scenes are made again. The pasted subject
-keeps the edge of its crop; the figures tell how much clutter and size cost, not how good a model is in the wild.
+Owns which subject meets which scene, all from one seed, so that the same scenes are made again. The pasted subject keeps
+the edge of its crop; the figures tell how much clutter and size cost, not how good a model is in the wild.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from models.evaluation.items import Item, Part
 from models.preprocess import decode
+from models.training import pasting
 from models.training.data import SUFFIXES, DataError, Row
-
-#: The subject's longer side as a share of the scene's shorter one.
-SHARES = (0.35, 0.75)
+from models.training.pasting import encode
 
 
 def scene_part(rows: Sequence[Row], scenes: Path, seed: int = 0) -> Part:
@@ -40,18 +38,6 @@ def scene_part(rows: Sequence[Row], scenes: Path, seed: int = 0) -> Part:
 
 
 def paste(subject: Path, scene: Path, draw: tuple[float, ...]) -> bytes:
-    """The subject inside the scene, as PNG; `draw` are size, column and row, each in 0..1 of what is possible."""
-    front = decode(subject.read_bytes()).pixels
-    back = decode(scene.read_bytes()).pixels.copy()
-    size, across, down = draw
-    side = (SHARES[0] + size * (SHARES[1] - SHARES[0])) * min(back.shape[:2])
-    scale = side / max(front.shape[:2])
-    height, width = (max(1, round(length * scale)) for length in front.shape[:2])
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    top = round(down * (back.shape[0] - height))
-    left = round(across * (back.shape[1] - width))
-    back[top : top + height, left : left + width] = cv2.resize(front, (width, height), interpolation=method)
-    encoded, png = cv2.imencode(".png", back[:, :, ::-1])
-    if not encoded:
-        raise RuntimeError(f"{scene.name} could not be encoded")
-    return png.tobytes()
+    """The subject inside the scene, as PNG; `draw` as for the pasting itself."""
+    front, back = (decode(path.read_bytes()).pixels for path in (subject, scene))
+    return encode(pasting.paste(front, back, draw))

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.evaluation.scenes import SHARES, paste, scene_part
+from models.evaluation.scenes import paste, scene_part
 from models.preprocess import decode
 from models.training.data import DataError, Row
+from models.training.pasting import SHARES
 
 
 @pytest.fixture
