@@ -15,7 +15,7 @@ from torch import nn
 from models.pma import Part
 from models.preprocess import Fit
 from models.systems import Build, Setting, System, build
-from models.training.data import DataError
+from models.training.data import DataError, Dataset, hold_out_classes, read_dataset
 from models.training.loop import STATE_NAME
 
 RECORD_NAME = "run.json"
@@ -98,6 +98,20 @@ def read_record(folder: Path) -> RunRecord:
         raise DataError(f"{folder} holds no training run ({RECORD_NAME} is missing)") from error
     except msgspec.DecodeError as error:
         raise DataError(f"{folder / RECORD_NAME} is not a run's record: {error}") from error
+
+
+def dataset_of(record: RunRecord, root: Path) -> Dataset:
+    """The data that a run was trained on, with the same classes set aside.
+
+    Raises:
+        DataError: `root` cannot be read, or has other classes.
+    """
+    dataset = read_dataset(record.dataset, root)
+    if record.held_out:
+        dataset = hold_out_classes(dataset, record.held_out)
+    if dataset.class_ids != record.class_ids:
+        raise DataError(f"{root} has other classes than the run was trained on")
+    return dataset
 
 
 def load_model(folder: Path) -> tuple[RunRecord, nn.Module, Reached]:

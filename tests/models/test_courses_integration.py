@@ -19,7 +19,7 @@ from models.training.loop import HISTORY_NAME
 from models.training.material import KeptMaps, Photos
 from models.training.recipes import plain, systems
 from models.training.recipes.base import Recipe
-from models.training.runs import load_model, read_record
+from models.training.runs import dataset_of, load_model, read_record
 from models.training.teachers import read_teacher
 from models.vit import VIT_SHAPES, ViTShape
 from tests.photosets import COLOURS, RECIPE, TINY, TINY_PX, write_photo
@@ -198,5 +198,10 @@ def test_held_out_classes_are_no_outputs(index: Path, tmp_path: Path) -> None:
     record, model, _ = load_model(tmp_path / "run")
     assert len(record.class_ids) == 2
     assert len(model.state_dict()["classifier.bias"]) == 2
+    dataset = dataset_of(record, index)
+    assert dataset.class_ids == record.class_ids
+    assert {row.class_id for row in dataset.part("unknown")} == set(COLOURS) - set(record.class_ids)
+    with pytest.raises(DataError, match="other classes than the run was trained on"):
+        dataset_of(replace(record, held_out=0), index)
     with pytest.raises(DataError, match="3 classes; 2 cannot be held out"):
         run_commission(replace(commission("plain", index, tmp_path / "other"), held_out=2))

@@ -1,5 +1,7 @@
 """Known answers and properties of PMA and its student; the numbers were computed by hand from the equations."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch import nn
 from models.layers.phrases import PhraseEncoder
 from models.pma import (
     PMA,
+    Part,
     PMAShape,
     PMAVisual,
     QueryRelation,
@@ -216,6 +219,45 @@ def test_text_mask_spares_one_phrase_and_takes_at_most_three() -> None:
             assert left.sum() >= min(1, count)
             assert ((available - left) >= 0).all()
             available = left
+
+
+def lacking(*parts: Part) -> PMA:
+    torch.manual_seed(0)
+    return PMA(TinyBackbone(), 12, 9, 30, replace(SHAPE, without=parts)).eval()
+
+
+def test_without_masks_every_stage_may_take_the_same_block_and_phrases() -> None:
+    ablated = lacking("masks")
+    for attention in ablated.visual_attention[1:]:
+        attention.load_state_dict(ablated.visual_attention[0].state_dict())
+    images, phrases = _inputs(16)
+    found = ablated.explain(images, phrases)
+    assert (found.stage_block == found.stage_block[:, :1]).all()
+    assert found.phrase_weight is not None
+    is_phrase = (phrases > 0).any(2).unsqueeze(1)
+    assert (found.phrase_weight > 0).eq(is_phrase).all()
+
+
+def test_without_relation_a_block_is_tied_to_all_phrases_alike() -> None:
+    images, phrases = _inputs(4)
+    found = lacking("relation").explain(images, phrases).phrase_weight
+    assert found is not None
+    is_phrase = (phrases > 0).any(2).float()
+    alike = is_phrase / is_phrase.sum(1, keepdim=True).clamp_min(1.0)
+    assert torch.allclose(found, alike.unsqueeze(1).expand_as(found), atol=1e-6)
+
+
+def test_without_attention_a_stage_takes_the_most_active_block_left() -> None:
+    images, phrases = _inputs(4)
+    ablated = lacking("attention")
+    _, strongest, _ = ablated.blocks(images)
+    order = strongest.mean(2).topk(SHAPE.stages, dim=1).indices
+    assert torch.equal(ablated.explain(images, phrases).stage_block, order)
+
+
+def test_what_is_left_out_has_no_weights() -> None:
+    names = lacking("masks", "relation", "attention").state_dict()
+    assert not any("attention" in name or "relation" in name for name in names)
 
 
 def test_sharing_of_weights(model: PMA) -> None:
