@@ -154,7 +154,10 @@ def _photo_content(ask: AskSchema) -> dict[str, Any]:
 
 
 def _body_schema(photo: dict[str, Any], schemas: dict[str, dict[str, Any]], ask: AskSchema) -> dict[str, Any]:
-    """A body of fields with one photo, or with several of one subject."""
+    """A body of fields with one photo, or with several of one subject.
+
+    That it needs one of the two is not written as a schema: pages that show forms cannot draw such a choice.
+    """
     photos = {
         "type": "array",
         "items": photo,
@@ -165,7 +168,6 @@ def _body_schema(photo: dict[str, Any], schemas: dict[str, dict[str, Any]], ask:
     fields = {name: {**schema, "description": ask.fields[name].description} for name, schema in schemas.items()}
     return {
         "type": "object",
-        "oneOf": [{"required": ["image"]}, {"required": ["images"]}],
         "properties": {"image": photo, "images": photos, **fields},
     }
 
