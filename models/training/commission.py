@@ -107,7 +107,9 @@ def _check(commission: Commission) -> None:
     if (commission.system == "pma_student") != (commission.teacher is not None):
         raise DataError("a student is trained by `distill`, from a teacher, and nothing else is")
     if commission.maps is not None and commission.system not in _KEEPS_MAPS:
-        raise DataError(f"{commission.system} shows its backbone new views: maps can be kept for {_KEEPS_MAPS}")
+        raise DataError(
+            f"{commission.system} shows its backbone new views: maps can be kept for {', '.join(_KEEPS_MAPS)}"
+        )
     if (commission.stages != 3 or commission.without) and not commission.system.startswith("pma"):
         raise DataError(f"{commission.system} has none of PMA's parts to leave out")
 

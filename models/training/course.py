@@ -66,7 +66,7 @@ def train(course: Course, folder: Path) -> nn.Module:
     is_new = not (folder / STATE_NAME).exists()
     if is_new or course.maps is not None:  # maps are those of the start's backbone
         _begin(model, course)
-    material: Material = Photos(lessons) if course.maps is None else KeptMaps(lessons, model.backbone, course.maps)  # type: ignore[arg-type]
+    material = _material(course, model)
     run = Run(model, recipe.schedule, folder, lessons.steps, recipe.seed)
     if is_new:
         torch.save(model.state_dict(), folder / START_NAME)
@@ -83,6 +83,13 @@ def train(course: Course, folder: Path) -> nn.Module:
     if recipe.blend and run.blend is None:
         _blend(run, material)
     return run.averaged
+
+
+def _material(course: Course, model: nn.Module) -> Material:
+    """New views of the photos, or what the frozen backbone made of a few."""
+    if course.maps is None:
+        return Photos(course.lessons)
+    return KeptMaps(course.lessons, cast("nn.Module", model.backbone), course.maps)
 
 
 def _begin(model: nn.Module, course: Course) -> None:
