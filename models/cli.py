@@ -1,4 +1,4 @@
-"""The commands `evaluate` and `compare`, and the list of all commands about models.
+"""The commands `evaluate`, `compare`, `trust` and `router-photos`, and the list of all commands about models.
 
 Owns its options and the place where evaluation meets the engine: what is measured is what is served. The work is
 `models.evaluation`'s, which is imported only when a command runs, since it brings torch and matplotlib.
@@ -17,8 +17,11 @@ from models.training.cli import Data, Kind, Limit, distill, explained, train
 
 if TYPE_CHECKING:
     from models.evaluation.asking import Answered, Answerer, Asked
+    from models.evaluation.faithfulness import Run
+    from models.evaluation.heat import Outputs
     from models.evaluation.items import Part
     from models.evaluation.remote import Service
+    from models.preprocess import Pixels
     from service.engine.tasks.base import AnyPlan
 
 TextName = Literal["own", "none", "other", "shuffled", "human", "cars"]
@@ -31,6 +34,8 @@ def register(app: typer.Typer) -> None:
     app.command("distill")(distill)
     app.command("evaluate")(evaluate)
     app.command("compare")(compare)
+    app.command("trust")(trust)
+    app.command("router-photos")(router_photos)
 
 
 def evaluate(
@@ -85,6 +90,60 @@ def compare(
             raise typer.BadParameter("give each report as NAME=FOLDER")
         rows = read_rows((name, Path(folder)) for name, _, folder in named)
         sys.stdout.write(to_markdown(rows, against, dataset))
+
+
+def trust(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    data: Data,
+    dataset: Kind = "folder",
+    explain: Annotated[int, typer.Option(min=1, help="How many photos to judge explanations on.")] = 500,
+    others: Annotated[Path | None, typer.Option(help="Folder of birds525_few, for unknown species.")] = None,
+    cars: Annotated[Path | None, typer.Option(help="Folder of stanford_cars, for what is no bird at all.")] = None,
+    limit: Limit = None,
+) -> None:
+    """Print how far a bundle's sets, its uncertainty and its explanations can be trusted."""
+    with explained():
+        from models.evaluation.trials import Trial, try_bundle
+        from models.progress import progress_bar
+
+        with progress_bar() as bar:
+            task = bar.add_task("trying", total=None)
+            trial = Trial(bundle.resolve(), dataset, data, explain, others, cars, limit)
+            text = try_bundle(trial, _run_of(bundle.resolve()), lambda: bar.advance(task))
+        sys.stdout.write(text)
+
+
+def router_photos(
+    birds: Annotated[Path, typer.Option(help="Folder of cub_birds.")],
+    cars: Annotated[Path, typer.Option(help="Folder of stanford_cars.")],
+    voc: Annotated[Path, typer.Option(help="Folder of voc.")],
+    out: Annotated[Path, typer.Option(help="Folder for the index and the pasted photos.")],
+    count: Annotated[int, typer.Option(min=2, help="Photos of each class in each framing.")] = 1500,
+    seed: Annotated[int, typer.Option(min=0, help="Of choice, size and place.")] = 0,
+) -> None:
+    """Gather the photos that a router learns from: birds, cars and neither, each in every framing."""
+    with explained():
+        from models.training.routing import Sources, write_material
+
+        sys.stdout.write(f"{write_material(Sources(birds, cars, voc), out, count, seed)}\n")
+
+
+def _run_of(folder: Path) -> Run:
+    """The bundle's graph, told no phrases where it reads a text."""
+    import numpy as np
+
+    from export.runtime import Graph, Inputs
+    from models.manifest import read_manifest
+
+    manifest = read_manifest(folder)
+    graph = Graph(folder / manifest.graphs["main"])
+    lengths = (manifest.text.phrases, manifest.text.words) if manifest.text is not None else None
+
+    def run(images: Pixels) -> Outputs:
+        phrases = None if lengths is None else np.zeros((len(images), *lengths), np.int64)
+        return graph(Inputs(images, phrases))
+
+    return run
 
 
 def _choose_parts(
@@ -182,21 +241,15 @@ class _Withheld:
     """A bundle that reads texts, asked without one: what serving never does, to show why it does not."""
 
     def __init__(self, folder: Path) -> None:
-        import numpy as np
-
-        from export.runtime import Graph
         from models.manifest import read_manifest
 
-        manifest = read_manifest(folder)
-        if manifest.text is None:
-            raise ValueError(f"{manifest.identity} reads no text that could be withheld")
-        self._image = manifest.image
-        self._nothing = np.zeros((1, manifest.text.phrases, manifest.text.words), np.int64)
-        self._graph = Graph(folder / manifest.graphs["main"])
+        self._image = read_manifest(folder).image
+        self._run = _run_of(folder)
 
     def __call__(self, photo: bytes, text: str | None = None) -> Answered:
         """The logits of one photo, with the text of no phrases."""
-        from export.runtime import Inputs
+        import numpy as np
+
         from models.evaluation.asking import Answered, Refused
         from models.evaluation.remote import canonical
         from models.preprocess import ImageError, preprocess
@@ -205,7 +258,7 @@ class _Withheld:
             pixels, _ = preprocess(photo, self._image.size_px, self._image.fit)
         except ImageError as error:
             raise Refused(str(error)) from error
-        logits = self._graph(Inputs(pixels[None], self._nothing))["logits"][0]
+        logits = np.asarray(self._run(pixels[None])["logits"][0], np.float64)
         return Answered(canonical({"best": int(logits.argmax())}), logits)
 
 

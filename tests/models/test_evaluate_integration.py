@@ -14,6 +14,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from models import cli
+from models.manifest import Calibration
 from service.answers import Parameters
 from service.engine.engine import Engine
 from service.errors import FieldmarkError
@@ -154,3 +155,21 @@ def test_what_cannot_be_done_is_one_sentence(
     result = evaluate("--data", photos, "--store", store, *arguments)
     assert result.exit_code == status
     assert words in " ".join(result.output.split())
+
+
+def test_a_bundle_s_trust_is_told_in_tables(tmp_path: Path) -> None:
+    fitted = Calibration(uncertain_below=0.5, conformal={"0.9": 0.5}, conformal_levels={"hue": {"0.9": 0.0}})
+    folder = make_bundle(tmp_path / "store", calibration=fitted)
+    for seed, (class_id, colour) in enumerate(PHOTOS.items()):
+        for split, count in (("train", 9), ("validation", 3), ("test", 3)):
+            for number in range(count):
+                path = tmp_path / "photos" / split / class_id / f"{number}.jpg"
+                write_photo(path, colour, 100 * seed + number)
+    app = typer.Typer()
+    cli.register(app)
+    arguments = ["trust", folder, "--data", tmp_path / "photos", "--explain", 2]
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    assert "| test whole | class |" in result.output
+    assert "singleton" in result.output
+    assert "2 photos: the explanation is" in result.output

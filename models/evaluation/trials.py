@@ -1,0 +1,150 @@
+"""A bundle tried on the questions that accuracy does not answer, and the tables of what was found.
+
+Owns which photos answer which question: test parts for the sets, the held-out tenth and other collections for unknown
+subjects, fixed test photos for explanations, whole ones for pointing. Graphs run on photos as serving decodes them; who
+runs them is handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.calibration import Floats
+from models.evaluation.faithfulness import Run, measure
+from models.evaluation.figures import Scored
+from models.evaluation.heat import point_of
+from models.evaluation.items import Part, labels_of, parts_of
+from models.evaluation.places import read_places
+from models.evaluation.pointing import play
+from models.evaluation.trust import (
+    coverage_rows,
+    coverage_table,
+    faithfulness_table,
+    levels_of,
+    pointing_table,
+    unknown_table,
+)
+from models.evaluation.unknowns import Seen, choose, halves, judge_unknowns, other_birds, see, soften
+from models.manifest import Label, Manifest, read_labels, read_manifest
+from models.preprocess import Pixels, preprocess
+from models.training.data import Dataset, limited, read_dataset
+
+DIRECTIONS_NAME = "directions.npy"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A bundle and the collections to try it on; `explain` photos judge explanations, `limit` bounds every part."""
+
+    bundle: Path
+    dataset: str
+    data: Path
+    explain: int
+    others: Path | None
+    cars: Path | None
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What all trials of one bundle share."""
+
+    manifest: Manifest
+    labels: tuple[Label, ...]
+    dataset: Dataset
+    run: Run
+    advance: Callable[[], None]
+
+    def see(self, part: Part) -> Seen:
+        """What the graph makes of a part."""
+        image = self.manifest.image
+        return see(self.run, part.items, image.size_px, image.fit, self.advance)
+
+
+def try_bundle(trial: Trial, run: Run, advance: Callable[[], None]) -> str:
+    """All tables as Markdown; `advance` is called after each photo.
+
+    Raises:
+        DataError: a collection cannot be read, or the bundle does not know its classes.
+    """
+    manifest = read_manifest(trial.bundle)
+    labels = read_labels(trial.bundle / "labels.csv", manifest.levels)
+    tried = _Tried(manifest, labels, read_dataset(trial.dataset, trial.data), run, advance)
+    sections = [("Sets", _try_sets(tried, trial))]
+    if trial.others is not None or trial.cars is not None:
+        sections.append(("Unknown subjects", _try_unknowns(tried, trial)))
+    if {output.name for output in manifest.outputs} & {"activation", "attention", "region", "stage_block"}:
+        sections.append(("Explanations", _try_explanations(tried, trial)))
+    return "\n".join(f"## {title}\n\n{text}" for title, text in sections)
+
+
+def _try_sets(tried: _Tried, trial: Trial) -> str:
+    held_out = {row.photo for row in tried.dataset.part("validation")}
+    levels = levels_of(tried.labels, tried.manifest.levels) if tried.manifest.levels else None
+    rows = []
+    for part in parts_of(tried.dataset, "test", limit=trial.limit):
+        truth = labels_of(part.items, [label.class_id for label in tried.labels])
+        scored = Scored(part, tried.see(part).logits, np.array(truth, np.int64))
+        rows += coverage_rows(scored, levels, tried.manifest.calibration, len(held_out))
+    return coverage_table(rows)
+
+
+def _try_unknowns(tried: _Tried, trial: Trial) -> str:
+    """Choose the score on half of the other species, and report on the rest and on cars."""
+    framing = "crop" if tried.dataset.part("test", "crop") else None
+    image, temperature = tried.manifest.image, tried.manifest.calibration.temperature
+    directions = _directions(trial.bundle)
+    (held_out, *_) = parts_of(tried.dataset, "validation", framing, trial.limit)
+    (test, *_) = parts_of(tried.dataset, "test", framing, trial.limit)
+    known, tested = tried.see(held_out), tried.see(test)
+    parts = []
+    if trial.others is not None:
+        chosen_on, reported = halves(other_birds(trial.others))
+        chosen_on, reported = _first(chosen_on, trial.limit), _first(reported, trial.limit)
+        parts.append(reported)
+    if trial.cars is not None:
+        cars = read_dataset("stanford_cars", trial.cars)
+        (part, *_) = parts_of(cars, "test", limit=trial.limit)
+        parts.append(Part("cars", part.items))
+        if trial.others is None:
+            (chosen_on, *_) = parts_of(cars, "validation", limit=trial.limit)
+    choice = choose(known, tried.see(chosen_on), temperature, directions)
+    figures = []
+    for part in parts:
+        softened = soften(part, tested.sharpness, image.size_px, image.fit)
+        softer = None if softened is None else tried.see(softened)
+        figures.append(judge_unknowns(part.name, tested, tried.see(part), choice, temperature, directions, softer))
+    return unknown_table(figures, choice.score)
+
+
+def _try_explanations(tried: _Tried, trial: Trial) -> str:
+    """Faithfulness on fixed test photos; pointing on the same where people marked the subject in whole photos."""
+    image = tried.manifest.image
+    rows = limited(tried.dataset.part("test", "whole") or tried.dataset.part("test"), trial.explain)
+
+    def views() -> Iterator[tuple[str, Pixels]]:
+        for row in rows:
+            yield row.photo, preprocess(row.path.read_bytes(), image.size_px, image.fit)[0]
+            tried.advance()
+
+    text = faithfulness_table(measure(tried.run, views(), tried.manifest.calibration.temperature))
+    if trial.dataset != "cub_birds" or image.fit != "squash":  # another fit moves what the points are compared with
+        return text
+    places = read_places(trial.data)
+    pointed = ((places[photo], point_of(tried.run(pixels[None]), image.size_px)) for photo, pixels in views())
+    game = play((place, point) for place, point in pointed if point is not None)
+    return f"{text}\n{pointing_table(game)}"
+
+
+def _first(part: Part, limit: int | None) -> Part:
+    return Part(part.name, part.items if limit is None else part.items[:limit])
+
+
+def _directions(bundle: Path) -> Floats | None:
+    """The classes' directions where the bundle has them, which the distance needs."""
+    path = bundle / DIRECTIONS_NAME
+    return np.asarray(np.load(path, allow_pickle=False), np.float64) if path.is_file() else None
