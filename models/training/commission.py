@@ -19,7 +19,7 @@ from models.text import VOCABULARY_NAME, write_vocabulary
 from models.training.course import Course, train
 from models.training.data import DataError, Dataset, hold_out_classes, limited, read_dataset
 from models.training.material import Lessons
-from models.training.recipes import plain, systems
+from models.training.recipes import plain, router, systems
 from models.training.recipes.base import Recipe, with_epochs
 from models.training.runs import RunRecord, load_model, write_record
 from models.training.teachers import TeacherModel
@@ -116,7 +116,8 @@ def _check(commission: Commission) -> None:
 
 def _choose_recipe(commission: Commission) -> tuple[str, Recipe]:
     """The recipe's name, and the recipe as this commission changes it."""
-    known = {name: recipe for name, recipe in (plain.RECIPES | systems.RECIPES).items() if _suits(recipe, commission)}
+    recipes = plain.RECIPES | router.RECIPES | systems.RECIPES
+    known = {name: recipe for name, recipe in recipes.items() if _suits(recipe, commission)}
     suffix = "_full" if commission.setting == "full" else ""
     default = _RECIPE_OF.get(commission.dataset, "own") if not suffix else "baseline"
     name = commission.recipe or (default if commission.system == "plain" else commission.system) + suffix
