@@ -64,7 +64,8 @@ def tiny() -> Iterator[None]:
         patch.setitem(SPECS, "small", SMALL)
         patch.setitem(VIT_SHAPES, "small_vit", SMALL_VIT)
         patch.setitem(RECIPES, "own", RECIPE)
-        patch.setitem(provenance.BACKBONES, "tiny", "Made by the tests, CC0-1.0.")
+        for name in ("tiny", "small"):
+            patch.setitem(provenance.BACKBONES, name, "Made by the tests, CC0-1.0.")
         yield
     torch.set_num_threads(threads)
 
