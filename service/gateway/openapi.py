@@ -143,17 +143,15 @@ def _photo_content(ask: AskSchema) -> dict[str, Any]:
     return {
         "image/jpeg": {"schema": _BINARY},
         "application/octet-stream": {"schema": _BINARY},
-        "multipart/form-data": {
-            "schema": _body_schema(_BINARY, {name: f.schema for name, f in ask.fields.items()}, ask)
-        },
+        "multipart/form-data": {"schema": _body_schema(_BINARY, ask, is_json=False)},
         "application/json": {
-            "schema": _body_schema(in_base64, {name: f.json_schema or f.schema for name, f in ask.fields.items()}, ask),
+            "schema": _body_schema(in_base64, ask, is_json=True),
             "example": {"image": example, "top_k": 3},
         },
     }
 
 
-def _body_schema(photo: dict[str, Any], schemas: dict[str, dict[str, Any]], ask: AskSchema) -> dict[str, Any]:
+def _body_schema(photo: dict[str, Any], ask: AskSchema, *, is_json: bool) -> dict[str, Any]:
     """A body of fields with one photo, or with several of one subject.
 
     That it needs one of the two is not written as a schema: pages that show forms cannot draw such a choice.
@@ -165,7 +163,10 @@ def _body_schema(photo: dict[str, Any], schemas: dict[str, dict[str, Any]], ask:
         "maxItems": IMAGES_LIMIT,
         "description": f"Up to {IMAGES_LIMIT} photos of one subject, in place of `image`.",
     }
-    fields = {name: {**schema, "description": ask.fields[name].description} for name, schema in schemas.items()}
+    fields = {
+        field.name: {**((is_json and field.json_schema) or field.schema), "description": field.description}
+        for field in ask.fields.values()
+    }
     return {
         "type": "object",
         "properties": {"image": photo, "images": photos, **fields},
