@@ -10,12 +10,16 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from models.calibration import PhraseTable
+from models.calibration.conflict import PHRASE_TABLE_NAME
 from models.manifest import BundleError, Fake, ImageInput, Output
 from service.engine.backends.base import EngineError
 from service.engine.backends.ort import OrtBackend
 from service.engine.backends.testing import EchoBackend, NanBackend, SlowBackend
 from service.engine.bundle import Bundle, load_bundle
 from tests.bundles import colour_graph, make_bundle, rewrite_manifest
+from tests.service.zoo import add_file
+from tests.system_bundles import VOCABULARY, make_system_bundle, system_graph
 
 
 def load(folder: Path) -> Bundle:
@@ -185,3 +189,29 @@ def test_on_a_gpu_the_warm_up_measures_the_curve(tmp_path: Path) -> None:
 def test_a_fake_is_loaded_like_any_other(tmp_path: Path) -> None:
     bundle = load_bundle(make_bundle(tmp_path, backend="echo"), lambda _: EchoBackend(), 16)
     assert bundle.engine == "echo"
+
+
+def test_what_holds_a_text_against_a_photo_is_checked(tmp_path: Path) -> None:
+    folder = make_system_bundle(tmp_path, "pma")
+    rewrite_manifest(folder, calibration={"text_conflict_below": -1.0})
+    assert refusals(folder) == ["text_conflict_below needs phrases.npz, listed under 'files'"]
+    PhraseTable(("crown red",), np.zeros((1, 4))).write(folder / PHRASE_TABLE_NAME)
+    add_file(folder, PHRASE_TABLE_NAME)
+    assert refusals(folder) == ["phrases.npz has a table of shape (1, 4), not (1, 3)"]
+
+
+def test_a_graph_must_take_the_text_that_the_manifest_names(tmp_path: Path) -> None:
+    folder = make_system_bundle(tmp_path, "pma")
+    assert load(folder).vocabulary == VOCABULARY
+    (folder / "model.onnx").write_bytes(system_graph("pma_visual", 3).SerializeToString())
+    rewrite_manifest(folder)
+    (fault, *_) = refusals(folder)
+    assert fault.endswith("instead of image uint8 [N, 64, 64, 3] and phrases int64 [N, 4, 3]")
+
+
+def test_samples_must_bring_every_input(tmp_path: Path) -> None:
+    folder = make_system_bundle(tmp_path, "pma")
+    samples = dict(np.load(folder / "samples.npz"))
+    np.savez(folder / "samples.npz", **samples | {"phrases": samples["phrases"][:, :2]})
+    rewrite_manifest(folder)
+    assert refusals(folder) == ["samples.npz holds no phrases int64 [N, 4, 3]"]

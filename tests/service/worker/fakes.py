@@ -12,7 +12,7 @@ from service.bus.messages import Heartbeat, Hello, Request, Result
 from service.engine.backends.base import EngineError
 from service.engine.curve import LatencyCurve
 from service.engine.tasks.base import Finished
-from service.errors import UnprocessableImage
+from service.errors import NoKnownSubject, UnprocessableImage
 from service.worker.desk import Desk, Work
 
 WAIT_S = 10.0
@@ -66,7 +66,8 @@ class MemoryBus:
 
 
 class FakePlan:
-    """Answers `confidence` 1.0 to any photo; `bad` cannot be decoded, `sick` fails in the engine, `bug` raises.
+    """Answers `confidence` 1.0 to any photo; `bad` cannot be decoded, `sick` fails in the engine, `bug` raises,
+    `nothing known` is refused at the end, `to be drawn` is answered with a picture.
 
     Each call of `infer` lets the clock pass by the curve's time and is recorded in `batches`.
     """
@@ -109,7 +110,9 @@ class FakePlan:
         assert prepared == inferred
         prediction = Prediction(prepared.decode(), "a label", 1.0)
         answer = ClassifyAnswer(ModelRef("fake", "1", "testing"), [prediction], ImageSize(1, 1))
-        return Finished(answer, self.model, 1.0)
+        if prepared == b"nothing known":
+            raise NoKnownSubject("it is nothing")
+        return Finished(answer, self.model, 1.0, picture=b"a picture" if prepared == b"to be drawn" else None)
 
 
 def delivery(number: int, photo: bytes = b"good", route: str = "classify/fake", deadline: float = FAR) -> Delivery:

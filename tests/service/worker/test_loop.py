@@ -101,6 +101,14 @@ def test_a_good_batch_refines_the_curve(bench: Bench) -> None:
     assert bench.plan.curve.predict_ms(1) == pytest.approx(37)
 
 
+def test_what_allows_no_answer_is_refused_and_a_picture_takes_the_answers_place(bench: Bench) -> None:
+    refused, drawn = bench.ready(b"nothing known", b"to be drawn")
+    bench.loop.infer([refused, drawn])
+    (first, none), (second, body) = (bench.bus.results.get_nowait() for _ in range(2))
+    assert (first.error, first.detail, none) == ("no-known-subject", "it is nothing", b"")
+    assert (second.error, body) == (None, b"a picture")
+
+
 @pytest.mark.parametrize("photo", [b"bug in prepare", b"bug in infer", b"bug in finish"])
 def test_a_fault_of_ours_costs_one_answer_and_no_lane(bench: Bench, photo: bytes) -> None:
     work = bench.work(1, photo)
