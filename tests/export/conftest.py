@@ -89,13 +89,15 @@ def spec_of(system: System) -> Build:
 
 
 def lively(spec: Build) -> nn.Module:
-    """A model with random weights, norms included."""
+    """A model with random weights, norms included; strong convolutions, so that the cells of a map differ."""
     torch.manual_seed(0)
     model = build(spec).eval()
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
-            if tensor.is_floating_point() and name != "beta":
-                tensor.copy_(torch.rand_like(tensor) + 0.5 if "running_var" in name else torch.randn_like(tensor) * 0.3)
+            if "running_var" in name:
+                tensor.copy_(torch.rand_like(tensor) + 0.5)
+            elif tensor.is_floating_point() and name != "beta":
+                tensor.copy_(torch.randn_like(tensor) * (0.9 if "conv.weight" in name else 0.3))
     return model
 
 
