@@ -217,7 +217,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Let the application answer, through our own way out."""
         cycle.transport = cast("asyncio.Transport", self._exit)
-        cycle.send = Sender(cycle)  # type: ignore[method-assign]
+        cycle.send = Sender(cycle)  # type: ignore[method-assign, assignment]
         super()._start_asgi_task(cycle, app)
 
     def _unset_keepalive_if_required(self) -> None:
