@@ -8,11 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from service.client import AsyncClient, Client
     from service.engine.engine import Engine
 
-__all__ = ["Engine"]
+__all__ = ["AsyncClient", "Client", "Engine"]
 
-_HOMES = {"Engine": "service.engine.engine"}
+_HOMES = {"AsyncClient": "service.client", "Client": "service.client", "Engine": "service.engine.engine"}
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,7 @@
 """What is asked of the service and what it answers, as typed structures.
 
 The engine makes the answers, JSON over HTTP and the same objects on the command line; the gateway adds the request's
-id and the times that it alone knows. Parts that a bundle does not bring are absent, not null.
+id and the times that it alone knows (`ClassifyReply`). Parts that a bundle does not bring are absent, not null.
 """
 
 from __future__ import annotations
@@ -178,3 +178,19 @@ class ClassifyAnswer(msgspec.Struct, frozen=True):
     phrases: Phrases | UnsetType = UNSET
     domain: DomainGuess | UnsetType = UNSET
     photos: list[PhotoPart] | UnsetType = UNSET
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """Milliseconds: waiting for a worker, decoding, inference, and all from the request's arrival to the answer."""
+
+    queue: float
+    decode: float
+    infer: float
+    total: float
+
+
+class ClassifyReply(ClassifyAnswer, frozen=True, kw_only=True):
+    """What the photo shows. Parts that the model does not bring are absent."""
+
+    id: str
+    timing_ms: Timing

@@ -20,7 +20,8 @@ from typing import ClassVar
 class FieldmarkError(Exception):
     """A failure with a stable slug, an HTTP status and a safe message.
 
-    `retry_after_s` asks the client to come back after so many whole seconds.
+    `retry_after_s` asks the client to come back after so many whole seconds. `request_id` is the id under which the
+    service's log has a failure that a client was told; nobody but the client sets it.
     """
 
     slug: ClassVar[str] = "internal"
@@ -31,6 +32,7 @@ class FieldmarkError(Exception):
         super().__init__(detail or self.title)
         self.detail = detail or self.title
         self.retry_after_s = retry_after_s
+        self.request_id: str | None = None
 
 
 class BadRequest(FieldmarkError):

@@ -16,7 +16,7 @@ import msgspec
 from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute
 
-from service.answers import ClassifyAnswer
+from service.answers import ClassifyReply
 from service.errors import (
     BadRequest,
     DeadlineExceeded,
@@ -69,22 +69,6 @@ Every answer carries `X-Request-Id`; one that the client sends is taken over. Fa
 with a stable `type`:
 
 """
-
-
-class Timing(msgspec.Struct, frozen=True):
-    """Milliseconds: waiting for a worker, decoding, inference, and all from the request's arrival to the answer."""
-
-    queue: float
-    decode: float
-    infer: float
-    total: float
-
-
-class ClassifyReply(ClassifyAnswer, frozen=True, kw_only=True):
-    """What the photo shows. Parts that the model does not bring are absent."""
-
-    id: str
-    timing_ms: Timing
 
 
 def answers(body: type[msgspec.Struct] | str, *errors: type[FieldmarkError], **others: type[msgspec.Struct]) -> Any:

@@ -1,6 +1,7 @@
 """Reads the project's documents: their links and their code blocks.
 
-Owns what a fence may say: the language, and for `sh` one word on how the block is checked (CONTRIBUTING.md, Documents).
+Owns what a fence may say: the language, and for `sh` and `python` one word on how the block is checked (CONTRIBUTING.md,
+Documents).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Block:
     language: str
     words: tuple[str, ...]
     text: str
-    answer: str | None  # the text of the `json` block that follows, if the next block is one
+    answer: str | None  # the text of the `json` or `text` block that follows, if the next block is one
 
     def __str__(self) -> str:
         return f"{self.path.relative_to(ROOT)}:{self.line}"
@@ -47,7 +48,7 @@ def blocks(path: Path) -> list[Block]:
             text.count("\n", 0, fence.start()) + 1,
             *_language_and_words(fence["info"]),
             fence["text"],
-            after["text"] if after and after["info"].strip() == "json" else None,
+            after["text"] if after and after["info"].strip() in ("json", "text") else None,
         )
         for fence, after in zip_longest(found, found[1:])
     ]
@@ -60,9 +61,11 @@ def links(path: Path) -> list[str]:
     return [target for target in targets if target and not target.startswith(("http://", "https://", "mailto:"))]
 
 
-def shell_blocks(*, words: tuple[str, ...]) -> list[Block]:
-    """The `sh` blocks of all documents that have exactly these words after the language."""
-    return [block for path in documents() for block in blocks(path) if (block.language, block.words) == ("sh", words)]
+def blocks_in(language: str, *, words: tuple[str, ...]) -> list[Block]:
+    """The blocks of all documents in a language that have exactly these words after it."""
+    return [
+        block for path in documents() for block in blocks(path) if (block.language, block.words) == (language, words)
+    ]
 
 
 def commands(block: Block) -> list[str]:

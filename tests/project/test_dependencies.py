@@ -18,7 +18,7 @@ OWN = {"deploy", "export", "fieldmark", "models", "service", "tests"}
 TAKEN_BY_UVICORN = {"httptools", "uvloop"}
 #: Which extras a folder may count on besides the base; `cpu` stands for either engine.
 EXTRAS = {
-    "service": {"cpu", "redis", "otel"},
+    "service": {"cpu", "client", "redis", "otel"},
     "fieldmark": set(),
     "models": {"cpu", "train"},
     "export": {"cpu", "train"},

@@ -6,7 +6,7 @@ import pytest
 
 from tests.project.documents import ROOT, blocks, documents, links
 
-SHELL_WORDS = {(), ("service",), ("by-hand",)}
+WORDS = {"sh": {(), ("service",), ("by-hand",)}, "python": {("service",)}}
 #: The folders that a newcomer sees first; each has a README.
 TOP_FOLDERS = ("deploy", "export", "models", "service", "tests")
 
@@ -19,8 +19,8 @@ def test_links_lead_to_files_of_the_project(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_shell_blocks_say_how_they_are_checked(path: Path) -> None:
-    unclear = [str(block) for block in blocks(path) if block.language == "sh" and block.words not in SHELL_WORDS]
+def test_code_blocks_say_how_they_are_checked(path: Path) -> None:
+    unclear = [str(block) for block in blocks(path) if block.words not in WORDS.get(block.language, {block.words})]
     unclear += [str(block) for block in blocks(path) if block.language in ("bash", "shell", "console")]
     assert unclear == []
 

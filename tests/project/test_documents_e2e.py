@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.documents import ROOT, Block, commands, documents, shell_blocks
+from tests.project.documents import ROOT, Block, blocks_in, commands, documents
 from tests.project.documents import blocks as blocks_of
 
 DOCUMENTED_URL = "http://127.0.0.1:8000"
@@ -41,11 +41,17 @@ def service_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             os.killpg(process.pid, signal.SIGTERM)
 
 
-@pytest.mark.parametrize("block", shell_blocks(words=("service",)), ids=str)
+@pytest.mark.parametrize("block", blocks_in("sh", words=("service",)), ids=str)
 def test_a_command_to_the_service_gets_the_answer_that_is_shown(block: Block, service_url: str, tmp_path: Path) -> None:
     shown = _run(block.text.replace(DOCUMENTED_URL, service_url), tmp_path)
     if block.answer is not None:
         assert _matches(json.loads(shown), json.loads(block.answer))
+
+
+@pytest.mark.parametrize("block", blocks_in("python", words=("service",)), ids=str)
+def test_code_that_asks_the_service_prints_what_is_shown(block: Block, service_url: str, tmp_path: Path) -> None:
+    printed = _run(f"python -c {shlex.quote(block.text.replace(DOCUMENTED_URL, service_url))}", tmp_path)
+    assert printed == block.answer
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
@@ -60,7 +66,7 @@ def test_every_command_names_what_exists(path: Path) -> None:
 
 
 def test_the_readme_asks_the_service_and_shows_its_answer() -> None:
-    asked = [block for block in shell_blocks(words=("service",)) if block.path == ROOT / "README.md"]
+    asked = [block for block in blocks_in("sh", words=("service",)) if block.path == ROOT / "README.md"]
     assert any("white_pelican.jpg" in block.text and block.answer for block in asked)
 
 

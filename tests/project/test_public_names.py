@@ -7,12 +7,12 @@ import pytest
 
 import fieldmark
 
-HEAVY = ("numpy", "onnxruntime", "cv2", "torch", "fastapi", "service.engine")
+HEAVY = ("numpy", "onnxruntime", "cv2", "torch", "fastapi", "httpx", "service.engine")
 
 
 def test_public_names_are_pinned() -> None:
-    assert fieldmark.__all__ == ["Engine"]
-    assert dir(fieldmark) == ["Engine"]
+    assert fieldmark.__all__ == ["AsyncClient", "Client", "Engine"]
+    assert dir(fieldmark) == ["AsyncClient", "Client", "Engine"]
 
 
 @pytest.mark.parametrize("name", fieldmark.__all__)
@@ -21,7 +21,7 @@ def test_every_public_name_leads_to_a_class(name: str) -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_names_that_exist() -> None:
-    with pytest.raises(AttributeError, match=r"no attribute 'Motor'; it offers Engine"):
+    with pytest.raises(AttributeError, match=r"no attribute 'Motor'; it offers AsyncClient, Client, Engine"):
         _ = fieldmark.Motor
 
 
