@@ -8,6 +8,7 @@ and `export.parity`, precisions to `export.weights`.
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,7 +51,7 @@ class ClassifyGraph(nn.Module):
 
 def export_graph(model: nn.Module, size_px: int, facts: Mapping[str, str]) -> ModelProto:
     """Export a model in evaluation mode; `facts` become the file's metadata."""
-    graph = ClassifyGraph(model).eval()
+    graph = ClassifyGraph(copy.deepcopy(model)).eval()  # tracing swaps the tensors of an LSTM
     example = _example(model, size_px)
     with torch.inference_mode():
         names = list(graph.outputs(**example))
@@ -118,15 +119,17 @@ def _rename_initialisers(proto: ModelProto, weights: set[str]) -> None:
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Keep the exporter's notes about itself (deprecations inside torch, its trace of itself) from the user."""
+    """Keep the exporter's notes about itself from the user: deprecations inside torch, how it takes an LSTM apart.
+
+    What they would warn of, a file that computes something else, `export.parity` finds out.
+    """
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.__trace")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore")
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
