@@ -68,13 +68,9 @@ def _halve(name: str, values: Floats) -> tuple[list[TensorProto], NodeProto]:
 
 
 def _quantise(name: str, values: Floats) -> tuple[list[TensorProto], NodeProto]:
-    """Symmetric steps along the first axis, the outputs of a layer.
-
-    A scale is rounded up to 11 bits: then 127 scales are exact in float32, so that the scale found in values that were
-    read back is the same again.
-    """
+    """Symmetric steps along the first axis, the outputs of a layer."""
     rows = values.reshape(len(values), -1)
-    scale = _round_up(np.abs(rows).max(1, initial=0.0) / np.float32(_STEPS))
+    scale = step_of(np.abs(rows).max(1, initial=0.0))
     scale[scale == 0] = 1.0
     steps = np.clip(np.rint(rows / scale[:, None]), -_STEPS, _STEPS).astype(np.int8).reshape(values.shape)
     node = helper.make_node(
@@ -83,10 +79,9 @@ def _quantise(name: str, values: Floats) -> tuple[list[TensorProto], NodeProto]:
     return [numpy_helper.from_array(steps, name), numpy_helper.from_array(scale, name + _SCALE_SUFFIX)], node
 
 
-def _round_up(values: Floats) -> Floats:
-    """The next number with at most 11 significant bits, not below the value."""
-    mantissa, exponent = np.frexp(values)
-    return np.ldexp(np.ceil(mantissa * 2048) / 2048, exponent).astype(np.float32)
+def step_of(largest: Floats) -> Floats:
+    """The scale of a row whose largest value this is; of 127 such steps it is the scale again, to the last bit."""
+    return np.asarray(largest / np.float32(_STEPS), np.float32)
 
 
 def load_state(path: Path) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ import torch
 from export.operators import check_graph
 from export.parity import BATCHES, check_parity, torch_outputs
 from export.runtime import Graph, Inputs
-from export.weights import CONSTANT_PREFIX, fill, load_state, store
+from export.weights import CONSTANT_PREFIX, fill, load_state, step_of, store
 from models.manifest import Precision
 from models.preprocess import Pixels
 from models.systems import System, build
@@ -110,6 +110,12 @@ def test_stored_weights_are_read_back_and_stored_again_exactly(
         if tensor.name in weights:
             tensor.CopyFrom(onnx.numpy_helper.from_array(rebuilt.state_dict()[tensor.name].numpy(), tensor.name))
     assert store(exact, precision, weights).SerializeToString() == stored.SerializeToString()
+
+
+def test_a_scale_is_found_again_in_values_that_were_read_back() -> None:
+    largest = (np.arange(2**23, dtype=np.uint32) | np.uint32(127 << 23)).view(np.float32)  # every mantissa
+    scale = step_of(largest)
+    assert np.array_equal(step_of(scale * np.float32(127)), scale)
 
 
 def test_rounded_weights_are_smaller_and_near(one: Exported, tmp_path: Path) -> None:
