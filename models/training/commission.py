@@ -19,6 +19,7 @@ from models.text import VOCABULARY_NAME, write_vocabulary
 from models.training.course import Course, train
 from models.training.data import DataError, Dataset, hold_out_classes, limited, read_dataset
 from models.training.material import Lessons
+from models.training.memory import keep_freed_memory
 from models.training.recipes import plain, router, systems
 from models.training.recipes.base import Recipe, with_epochs
 from models.training.runs import RunRecord, load_model, write_record
@@ -77,6 +78,7 @@ def run_commission(commission: Commission) -> nn.Module:
         DataError: the data or the parameters cannot be used, or the folder holds another run.
     """
     _check(commission)
+    keep_freed_memory()
     dataset = read_dataset(commission.dataset, commission.data)
     if commission.held_out:
         dataset = hold_out_classes(dataset, commission.held_out)

@@ -7,10 +7,8 @@ won on two processor cores; a run takes one to two hours there.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from models.training.loop import Schedule
-from models.training.recipes.base import Framing, Recipe
+from models.training.recipes.base import Recipe
 from models.training.views import Augmentation
 
 BIRDS = Recipe(
@@ -32,22 +30,6 @@ BIRDS = Recipe(
     ),
     probe=True,
     blend=True,
-)
-# From the birds' own bundle: what is left to win is small birds in whole photos.
-BIRDS_SECOND = replace(
-    BIRDS,
-    schedule=replace(
-        BIRDS.schedule,
-        sizes_px=(192,) * 4,  # 506 steps each
-        lr=8e-5,  # the classes are known; a larger step would forget again what the blend brought back
-        warmup_steps=100,
-        mixup_share=0.0,  # short runs near an optimum do not overfit, and blends blur the small birds
-    ),
-    framings={
-        # Between photo and bird at random, so that a bird is seen at all sizes and never lost; twice a crop's share,
-        # since a view close to the bird also serves the crops.
-        "whole": Framing(2, Augmentation(area_min=0.5, aspect=1.4, colour=0.2, approach=1.0)),
-    },
 )
 CARS = Recipe(
     backbone="efficientnet_lite0",
@@ -88,4 +70,4 @@ OWN = Recipe(
     probe=True,  # of a few hundred photos much is won by the head alone
     blend=True,
 )
-RECIPES = {"birds": BIRDS, "birds_second": BIRDS_SECOND, "cars": CARS, "own": OWN}
+RECIPES = {"birds": BIRDS, "cars": CARS, "own": OWN}
