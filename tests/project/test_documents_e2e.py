@@ -165,4 +165,4 @@ def _options(path: tuple[str, ...]) -> set[str]:
 def _subcommands(path: tuple[str, ...]) -> set[str]:
     """The names in the table of commands: the first word of a row of that table."""
     table = _help(path).partition("Commands:")[2]
-    return set(re.findall(r"^  ([a-z]+)  ", table, re.MULTILINE))
+    return set(re.findall(r"^  ([a-z][a-z-]*)  ", table, re.MULTILINE))
