@@ -1,71 +1,75 @@
 """The card of a bundle, written from what was measured: a person reads it before trusting the model.
 
-Owns the words; every figure comes from the export that made the bundle.
+Owns the order of a card and its words on origin, accuracy, speed and terms; those on what accuracy does not tell are
+`export.caveats`'s. Every figure comes from the export that made the bundle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from export.caveats import behind, explanations, limits, mismatches, standing, uncertain
 from export.evidence import Evidence
-from export.provenance import BACKBONES, SOURCES
+from export.order import Trained
+from export.provenance import BACKBONES
 from models.evaluation.figures import markdown
 from models.manifest import Calibration, LatencyRow, Licence
-from models.systems import System
 from models.training.runs import Reached, RunRecord
 
 
-def write_card(identity: str, record: RunRecord, reached: Reached, licence: Licence, evidence: Evidence) -> str:
+def write_card(identity: str, trained: Trained, evidence: Evidence) -> str:
     """The card as Markdown."""
-    source = SOURCES.get(record.dataset)
+    record, role, source = trained.record, trained.role, trained.source
+    kind = "router" if role.is_router else f"{role.system} classifier"
     sections = [
         f"# {identity}\n",
-        f"A {record.system} classifier of {len(record.class_ids)} classes; {evidence.size_bytes / 2**20:.1f} MiB.\n",
-        _INTRODUCTIONS[record.system],
+        f"A {kind} of {len(record.class_ids)} classes; {evidence.size_bytes / 2**20:.1f} MiB.\n",
+        _INTRODUCTIONS[role.system],
+        behind(evidence.standing),
         "## Data and training\n",
-        _training(record, reached, source.title if source else f"the user's own photos ({record.dataset})"),
+        _training(record, trained.reached, source.title if source else f"the user's own photos ({record.dataset})"),
         "## Figures\n",
         _figures(evidence),
+        _balanced(evidence) if role.is_router else "",
+        standing(evidence.standing),
         "## Calibration\n",
         _calibration(evidence),
+        uncertain(evidence.uncertainty),
+        mismatches(evidence.conflicts),
+        explanations(evidence.explained),
         "## Speed\n",
         _speed(evidence.latency),
         "## Parity\n",
         _parity(evidence),
         "## Limits\n",
-        _bullets([*(source.limits if source else ()), *_SYSTEM_LIMITS.get(record.system, ()), *_GENERAL_LIMITS]),
+        _bullets([*(source.limits if source else ()), *limits(role, evidence)]),
         "## Licence\n",
-        _licence(licence),
+        _licence(trained.licence),
     ]
-    return "\n".join(sections)
+    return "\n".join(section for section in sections if section)
 
 
-_INTRODUCTIONS: dict[System, str] = {
+_INTRODUCTIONS: dict[str, str] = {
     "plain": "It answers from the mean of the backbone's features; its map shows evidence of the strongest class.\n",
     "pma_student": "It learnt from the probabilities of a teacher that reads texts, and answers from the photo alone.\n",
     "pma_visual": "It looks at three blocks of the photo one after the other, none of them twice.\n",
     "pma": "It reads what is said of the photo, and looks at three blocks and the phrases tied to each.\n",
     "s3n": "It looks three times: at the photo, and at two views that enlarge the strongest and the weakest evidence.\n",
     "rams_trans": "It answers from the whole photo and names the region that it would enlarge.\n",
+    "router": "It tells what a photo shows, so that the model of that domain is asked, or none.\n",
 }
-_SYSTEM_LIMITS: dict[System, tuple[str, ...]] = {
-    "pma": ("It was trained with a text to each photo and is worse than an image-only model without one.",),
-    "s3n": ("It runs the backbone three times for each photo.",),
-}
-_GENERAL_LIMITS = (
-    "How faithful the explanation is was not measured by the export.",
-    "A photo of something else gets an answer too; a low probability flags only some of them.",
-)
 
 
 def _training(record: RunRecord, reached: Reached, data: str) -> str:
     trial = f" Only {record.limit} photos of each part were trained on: a trial." if record.limit else ""
+    aside = f" {record.held_out} classes were set aside and not taught." if record.held_out else ""
+    begun = f", begun from `{record.weights}`" if record.weights else ""
     return (
         f"Data: {data}. A fixed tenth of the training photos, chosen by a hash of the photo, was held out for "
-        f"validation and calibration.{trial}\n\n"
-        f"Backbone `{record.backbone}` ({BACKBONES[record.backbone]}) Recipe `{record.recipe}`, seed {record.seed}, "
-        f"{reached.epochs} of {record.epochs} epochs; {_weights(reached)}. Input: {record.size_px} px, "
-        f"fit `{record.fit}`.\n"
+        f"validation and calibration.{aside}{trial}\n\n"
+        f"Backbone `{record.backbone}` ({BACKBONES[record.backbone]}) Recipe `{record.recipe}`{begun}, "
+        f"seed {record.seed}, {reached.epochs} of {record.epochs} epochs; {_weights(reached)}. "
+        f"Input: {record.size_px} px, fit `{record.fit}`.\n"
     )
 
 
@@ -73,8 +77,8 @@ def _weights(reached: Reached) -> str:
     if reached.blend is None:
         return "the moving average of the weights is stored"
     return (
-        f"stored is the moving average of the weights at the end ({reached.blend:.0%}) averaged with the probed start, the "
-        "share chosen on the validation part"
+        f"stored is the moving average of the weights at the end ({reached.blend:.0%}) averaged with those before the "
+        "first step, the share chosen on the validation part"
     )
 
 
@@ -87,14 +91,28 @@ def _figures(evidence: Evidence) -> str:
     )
 
 
+def _balanced(evidence: Evidence) -> str:
+    """What counts for a router: the mean over the classes that a part has."""
+    rows = [row for row in evidence.figures if not row.part.startswith("validation")]
+    shares = ", ".join(f"{row.part} {100 * row.mean_class:.2f} %" for row in rows)
+    return f"Balanced accuracy, the mean per class: {shares or 'no part tests it'}.\n"
+
+
 def _calibration(evidence: Evidence) -> str:
     fitted = evidence.calibration
     sets = ", ".join(f"{float(coverage):.0%}: {value:.4f}" for coverage, value in fitted.conformal.items())
     return (
         f"Fitted on {evidence.held_out:,} held-out views: temperature {fitted.temperature:.4f}; an answer is called "
-        f"uncertain below {fitted.uncertain_below:.4f}, which flags at most 5 % of the held-out photos; quantiles of "
-        f"1 - p(label) by coverage: {sets}.{_more(fitted)}\n"
+        f"uncertain where {_SCORES[fitted.score]} is below {fitted.uncertain_below:.4f}, which flags at most 5 % of the "
+        f"held-out photos; quantiles of 1 - p(label) by coverage: {sets}.{_more(fitted)}\n"
     )
+
+
+_SCORES = {
+    "max_softmax": "its highest probability",
+    "energy": "the photo's energy score",
+    "distance": "the photo's likeness to the nearest class",
+}
 
 
 def _more(fitted: Calibration) -> str:

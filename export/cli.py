@@ -29,6 +29,16 @@ def export(
     default: Annotated[bool, typer.Option("--default", help="Let it answer for its domain.")] = False,
     licence: Annotated[str | None, typer.Option(help="Terms of your own photos; research sets have theirs.")] = None,
     scenes: Annotated[Path | None, typer.Option(help="Photos to paste test crops into, as one more figure.")] = None,
+    explain: Annotated[int, typer.Option(min=0, help="Judge explanations on so many test photos; 500 to ship.")] = 0,
+    student: Annotated[
+        Path | None, typer.Option(help="Image-only bundle by whose sight texts that do not fit are told.")
+    ] = None,
+    unknown: Annotated[
+        Path | None, typer.Option(help="Bundle or run taught without some classes, to choose how the unknown is told.")
+    ] = None,
+    plain: Annotated[
+        Path | None, typer.Option(help="Plain bundle of the domain; one far below it is called experimental.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Measure on so many photos of each part only.")] = None,
     tensorrt: Annotated[Path | None, typer.Option(help="Build TensorRT's engines for this bundle.")] = None,
 ) -> None:
@@ -40,9 +50,24 @@ def export(
             return
         if run is None or data is None or name is None:
             raise typer.BadParameter("--run, --data and --name are needed")
-        from export.bundle import Order, export_bundle
+        from export.bundle import export_bundle
+        from export.order import Order
+        from export.trust.companions import Folders
 
-        order = Order(run, data, out, name, version, domain, default, licence, scenes, limit)
+        order = Order(
+            run=run,
+            data=data,
+            store=out,
+            name=name,
+            version=version,
+            domain=domain,
+            is_default=default,
+            licence=licence,
+            scenes=scenes,
+            limit=limit,
+            explain=explain,
+            companions=Folders(student, unknown, plain),
+        )
         sys.stdout.write(f"{export_bundle(order)}\n")
 
 
@@ -57,11 +82,12 @@ def _build_engines(bundle: Path) -> None:
 def _explained() -> Iterator[None]:
     """A failure that has an explanation is one sentence on stderr and exit status 1."""
     from export.parity import ParityError
+    from models.manifest import BundleError
     from models.training.data import DataError
     from service.engine.backends.base import EngineError, StartError
 
     try:
         yield
-    except (DataError, EngineError, ParityError, StartError) as error:
+    except (BundleError, DataError, EngineError, ParityError, StartError) as error:
         sys.stderr.write(f"fieldmark: {error}\n")
         raise typer.Exit(1) from error

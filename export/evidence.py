@@ -1,52 +1,42 @@
 """What an export measures of a file before it may be called a bundle: parity, loss, figures, calibration, speed.
 
-Owns which photos are used for what: the held-out tenth checks parity, tells what rounding cost and fits the calibration,
-the test parts give the figures. Everything runs on the exported file itself, in the engine and on the photos' bytes and
-texts as serving does.
+Owns the order of the measurements. Everything runs on the exported file itself, in the engine and on the photos' bytes and
+texts as serving does. What tells more than accuracy is measured where its companion or its photos were named: the score
+of `uncertain`, texts that do not fit, explanations, and the distance from the plain bundle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from torch import nn
 
 from export.fitting import calibrate
-from export.parity import BATCHES, Parity, ParityError, check_parity
+from export.parity import Parity, ParityError, check_parity
 from export.runtime import Graph, Inputs, measure
 from export.scores import Preparation, score
+from export.subject import Subject, Trials
+from export.trust.companions import Companion, Companions
+from export.trust.conflicts import Conflicts, fit_conflicts
+from export.trust.explaining import Explained, judge_explanations, places_in
+from export.trust.standing import Standing, compare_with
+from export.trust.uncertainty import Uncertainty, is_partial, settle_uncertainty
 from export.variants import LOSS_LIMIT
 from models.evaluation.figures import Figures, Scored, judge
-from models.evaluation.items import Part, parts_of
-from models.evaluation.scenes import scene_part
-from models.evaluation.texts import with_own
+from models.evaluation.items import Part
 from models.manifest import Calibration, LatencyRow
 from models.progress import progress_bar
-from models.training.data import DataError, Dataset, limited
 from models.training.taxonomy import LabelTable
-from models.training.texts import PhotoTexts
 
-TEST_SPLITS = ("test", "whole_test")
 _PARITY_PHOTOS = 16
 _PAIR_BATCHES = (1, 4, 8)
-
-
-@dataclass(frozen=True, slots=True)
-class Trials:
-    """The photos of an export: `held_out` to fit on, `tests` to report on; `limit` where not all were taken."""
-
-    held_out: tuple[Part, ...]
-    tests: tuple[Part, ...]
-    limit: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """All that was measured; the calibration was fitted on `held_out` views.
 
-    `loss` is the top-1 that rounding the weights cost there, None where nothing was rounded.
+    `loss` is the top-1 that rounding the weights cost there, None where nothing was rounded. The last three are None
+    where they were not asked for.
     """
 
     parity: Parity
@@ -57,62 +47,78 @@ class Evidence:
     size_bytes: int
     limit: int | None
     loss: float | None
+    uncertainty: Uncertainty
+    conflicts: Conflicts | None
+    explained: Explained | None
+    standing: Standing | None
+
+    @property
+    def is_experimental(self) -> bool:
+        """Whether the bundle lies too far below the plain one of its domain."""
+        return self.standing is not None and self.standing.is_behind
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What is measured: the file, the model with the weights that the file stores, and the file before rounding."""
-
-    path: Path
-    model: nn.Module
-    preparation: Preparation
-    dataset: str
-    class_ids: Sequence[str]
-    exact: Path | None = None
-
-
-def choose_trials(dataset: Dataset, texts: PhotoTexts | None, scenes: Path | None, limit: int | None) -> Trials:
-    """The parts of a data set to measure on, each photo with its own text where `texts` are given.
-
-    `scenes` is a folder of photos to paste test crops into; nobody says anything of those.
-
-    Raises:
-        DataError: there are too few validation photos to check and calibrate with.
-    """
-    held_out = parts_of(dataset, "validation", limit=limit)
-    count = sum(len(part.items) for part in held_out)
-    if count < max(BATCHES):
-        raise DataError(f"{dataset.name} has {count} validation photos; checking and calibrating need {max(BATCHES)}")
-    tests = [part for split in TEST_SPLITS for part in parts_of(dataset, split, limit=limit)]
-    if texts is not None:
-        held_out, tests = ([with_own(part, texts) for part in parts] for parts in (held_out, tests))
-    elif scenes is not None:
-        tests.append(scene_part(limited(dataset.part("test", "crop"), limit), scenes))
-    return Trials(tuple(held_out), tuple(tests), limit)
-
-
-def gather(subject: Subject, table: LabelTable, trials: Trials) -> Evidence:
+def gather(subject: Subject, table: LabelTable, trials: Trials, companions: Companions) -> Evidence:
     """Measure the exported file.
 
     Raises:
         ParityError: it does not compute what the model computes, or rounding cost more than `LOSS_LIMIT`.
+        DataError: a companion cannot be asked about these photos.
     """
     graph = Graph(subject.path)
     parity = check_parity(subject.model, graph, _parity_inputs(trials.held_out, subject.preparation))
     held_out = _score(graph, subject, trials.held_out)
     loss = _loss(subject, trials.held_out, held_out)
-    calibration = calibrate(held_out, table)
-    scored = [*held_out, *_score(graph, subject, trials.tests)]
+    uncertainty = _settle(graph, subject, trials, companions.unknown)
+    conflicts = _find_conflicts(subject, trials, companions.student)
+    below = conflicts.rule.below if conflicts else None
+    calibration = calibrate(held_out, table, uncertainty.score, uncertainty.likeness, below)
+    tests = _score(graph, subject, trials.tests)
     return Evidence(
         parity=parity,
-        figures=tuple(row for one in scored for row in judge(one, subject.dataset, calibration.temperature)),
+        figures=tuple(
+            row
+            for one in (*held_out, *tests)
+            for row in judge(one, subject.photos.dataset.name, calibration.temperature)
+        ),
         held_out=sum(len(one.labels) for one in held_out),
         calibration=calibration,
         latency=(*measure(graph), *measure(Graph(subject.path, threads=2), _PAIR_BATCHES)),
         size_bytes=subject.path.stat().st_size,
         limit=trials.limit,
         loss=loss,
+        uncertainty=uncertainty,
+        conflicts=conflicts,
+        explained=_explain(graph, subject, trials.explained, calibration.temperature),
+        standing=compare_with(companions.plain, tests[0]) if companions.plain and tests else None,
     )
+
+
+def _settle(graph: Graph, subject: Subject, trials: Trials, unknown: Companion | None) -> Uncertainty:
+    """The score of `uncertain`, by a model that was not taught some classes: the named one, or else the file if it is one.
+
+    What a system that reads texts makes of a photo depends on the text: it keeps the highest probability.
+    """
+    if subject.preparation.vocabulary is not None:
+        return Uncertainty()
+    dataset = subject.photos.dataset
+    own = Companion(subject.identity, subject.class_ids, subject.preparation, graph)
+    stand_in = unknown or (own if is_partial(dataset) else None)
+    return settle_uncertainty(own, stand_in, dataset, trials.held_out, trials.limit)
+
+
+def _find_conflicts(subject: Subject, trials: Trials, student: Companion | None) -> Conflicts | None:
+    texts, vocabulary = subject.photos.texts, subject.preparation.vocabulary
+    if student is None or texts is None or vocabulary is None:
+        return None
+    return fit_conflicts(student, subject.photos.dataset, texts, vocabulary, trials)
+
+
+def _explain(graph: Graph, subject: Subject, part: Part | None, temperature: float) -> Explained | None:
+    if part is None:
+        return None
+    places = places_in(subject.photos, subject.preparation)
+    return judge_explanations(graph, subject.preparation, part, temperature, places)
 
 
 def _score(graph: Graph, subject: Subject, parts: Sequence[Part]) -> list[Scored]:

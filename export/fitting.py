@@ -1,7 +1,7 @@
 """The numbers of a bundle's calibration, fitted on what its file answers to held-out photos.
 
-Owns which coverages are stated and on what each number is fitted; the mathematics is `models.calibration`'s. Scores other
-than the highest probability and the agreement of text and photo need more than a run's own photos: they are left out.
+Owns which coverages are stated and on what each number is fitted; the mathematics is `models.calibration`'s. Which score
+tells unknown subjects is `export.trust.uncertainty`'s part, the agreement of text and photo that of `export.trust.conflicts`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from models.calibration import (
     Ints,
     Levels,
     draw_groups,
+    energy_scores,
     fit_pooled_temperature,
     fit_temperature,
     label_scores,
@@ -23,17 +24,24 @@ from models.calibration import (
     widest_quantile,
 )
 from models.evaluation.figures import Scored
-from models.manifest import Calibration
+from models.manifest import Calibration, UncertaintyScore
 from models.training.taxonomy import LabelTable
 
 COVERAGES = (0.9, 0.95)
 _DIGITS = 4
 
 
-def calibrate(parts: list[Scored], table: LabelTable) -> Calibration:
+def calibrate(
+    parts: list[Scored],
+    table: LabelTable,
+    score: UncertaintyScore = "max_softmax",
+    likeness: Floats | None = None,
+    conflict_below: float | None = None,
+) -> Calibration:
     """Fit on held-out parts; `parts` differ in how the subject is framed, and sets keep their coverage in each.
 
-    Temperature first; at that temperature the uncertainty threshold and the quantiles, at the labels and at each level.
+    Temperature first; at that temperature the threshold of the uncertainty `score` and the quantiles, at the labels and at
+    each level. `likeness` [n] holds the views' values of the score `distance`, `conflict_below` was fitted elsewhere.
     """
     logits, labels, kinds, photos = _together(parts)
     temperature = round(fit_temperature(logits, labels), _DIGITS)
@@ -43,14 +51,27 @@ def calibrate(parts: list[Scored], table: LabelTable) -> Calibration:
     groups = draw_groups(labels, photos)
     return Calibration(
         temperature=temperature,
-        uncertain_below=_down(uncertain_threshold(probabilities.max(axis=1))),
+        score=score,
+        uncertain_below=_down(uncertain_threshold(_known_scores(score, logits, temperature, likeness))),
         conformal=_quantiles(probabilities, labels, kinds),
         conformal_levels={
             level: _quantiles(levels.sums(level, probabilities), levels.groups(level)[labels], kinds)
             for level in levels.names
         },
         pooled_temperature=round(fit_pooled_temperature(logits, labels, groups), _DIGITS) if groups else None,
+        text_conflict_below=None if conflict_below is None else _down(conflict_below),
     )
+
+
+def _known_scores(score: UncertaintyScore, logits: Floats, temperature: float, likeness: Floats | None) -> Floats:
+    """How known each held-out view looks."""
+    if score == "energy":
+        return energy_scores(logits, temperature)
+    if score == "max_softmax":
+        return np.asarray(softmax(logits, temperature).max(axis=1), np.float64)
+    if likeness is None:
+        raise ValueError("the score 'distance' needs its values on the held-out views")
+    return likeness
 
 
 def _together(parts: list[Scored]) -> tuple[Floats, Ints, list[str], list[str]]:

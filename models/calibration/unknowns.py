@@ -22,6 +22,8 @@ FLAGGED_LIMIT = 0.05
 RESAMPLES = 1_000
 #: The score that needs nothing but probabilities; another must be better than it beyond chance.
 PLAIN_SCORE = "max_softmax"
+#: Unit rows [C, D] of a bundle, the mean feature direction of each class: what the score `distance` compares with.
+DIRECTIONS_NAME = "directions.npy"
 _ROUNDING = 1e-9
 
 

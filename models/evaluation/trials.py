@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from models.calibration import Floats
+from models.calibration.unknowns import DIRECTIONS_NAME
 from models.evaluation.faithfulness import Run, measure
 from models.evaluation.figures import Scored
 from models.evaluation.heat import point_of
@@ -32,8 +33,6 @@ from models.evaluation.unknowns import Seen, choose, halves, judge_unknowns, oth
 from models.manifest import Label, Manifest, read_labels, read_manifest
 from models.preprocess import Pixels, preprocess
 from models.training.data import Dataset, limited, read_dataset
-
-DIRECTIONS_NAME = "directions.npy"
 
 
 @dataclass(frozen=True, slots=True)

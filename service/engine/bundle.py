@@ -19,6 +19,7 @@ from packaging.version import InvalidVersion, Version
 from models.bundle import check_bundle
 from models.calibration import Floats, PhraseTable, read_phrase_table
 from models.calibration.conflict import PHRASE_TABLE_NAME
+from models.calibration.unknowns import DIRECTIONS_NAME
 from models.manifest import BundleError, Label, Manifest, read_labels, read_manifest
 from models.text import Vocabulary, read_vocabulary
 from service.engine.backends.base import Array, Backend, Border, EngineError, Session
@@ -27,8 +28,6 @@ from service.engine.curve import LatencyCurve
 
 SAMPLES_NAME = "samples.npz"
 SAMPLES_LIMIT = 64
-#: Unit rows f32 [C, D], the mean feature direction of each class: what the score `distance` compares with.
-DIRECTIONS_NAME = "directions.npy"
 #: Largest distance of an output from the sample's, absolute and relative: another processor rounds otherwise.
 TOLERANCES = {"fp32": 1e-3, "fp16": 3e-2, "int8": 3e-1}
 GPU_WARM_UP_BATCHES = (1, 2, 4, 8, PROFILE_BATCHES[-1])

@@ -5,9 +5,11 @@ Each is made once and when it is first asked for, because the exporter takes sec
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,7 +18,8 @@ import torch
 from torch import nn
 
 from export import provenance
-from export.bundle import Order, export_bundle
+from export.bundle import export_bundle
+from export.order import Order
 from export.onnx import export_graph
 from export.runtime import Graph, Inputs
 from models.backbones import SPECS, BackboneSpec, Stage
@@ -24,6 +27,7 @@ from models.preprocess import Pixels
 from models.systems import Build, System, build
 from models.training.commission import Commission, run_commission
 from models.training.recipes.plain import RECIPES
+from models.training.runs import RECORD_NAME, read_record, write_record
 from models.vit import VIT_SHAPES, ViTShape
 from tests.photosets import RECIPE, TINY, TINY_PX, write_image_folder
 
@@ -79,6 +83,14 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     run_commission(replace(Commission("plain", "folder", photos, folder), epochs=12))
+    return folder
+
+
+def change_run(run: Path, folder: Path, **changes: Any) -> Path:
+    """A copy of a run with other facts on record."""
+    shutil.copytree(run, folder)
+    (folder / RECORD_NAME).unlink()
+    write_record(folder, replace(read_record(run), **changes))
     return folder
 
 

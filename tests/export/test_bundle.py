@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 import models.cli
 from export import bundle as bundling
 from export import cli, evidence
-from export.bundle import Order, export_bundle
+from export.bundle import export_bundle
+from export.order import Order
 from export.parity import ParityError
 from export.runtime import Graph, Inputs
 from models.bundle import check_bundle

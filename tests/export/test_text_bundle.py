@@ -1,4 +1,4 @@
-"""The bundle of a system that reads texts: vocabulary, samples and figures with each photo's own words."""
+"""The bundle of a system that reads texts: all that it is measured with are each photo's own words."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ import pytest
 import torch
 
 from export import bundle as bundling
-from export.bundle import Order, export_bundle
+from export.bundle import export_bundle
+from export.order import Order
 from export.runtime import Graph, Inputs
+from export.trust.companions import Folders
 from models.bundle import check_bundle
+from models.calibration.conflict import PHRASE_TABLE_NAME
 from models.manifest import TextInput, read_manifest
 from models.systems import System
 from models.text import VOCABULARY_NAME, Vocabulary, read_vocabulary, write_vocabulary
 from models.training.loop import STATE_NAME
 from models.training.runs import RunRecord, write_record
+from service.engine.backends.ort import OrtBackend
+from service.engine.bundle import load_bundle
+from tests.bundles import make_bundle, rewrite_manifest
 from tests.export.conftest import CLASSES, WORDS, Exported
 from tests.photosets import TINY_PX, write_photo
 
@@ -70,13 +76,36 @@ def run(export_of: Callable[[System], Exported], tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="module")
+def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image-only bundle of the same classes."""
+    folder = make_bundle(tmp_path_factory.mktemp("students"), name="student", classes=CLASSES)
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["class_id", "label"], *([name, name] for name in sorted(COLOURS))])
+    rewrite_manifest(folder, levels=[], system="pma_student", calibration={"temperature": 2.0})
+    return folder
+
+
+@pytest.fixture(scope="module")
 def bundle(
-    run: Path, index: Path, export_of: Callable[[System], Exported], tmp_path_factory: pytest.TempPathFactory
+    run: Path,
+    index: Path,
+    student: Path,
+    export_of: Callable[[System], Exported],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """What the export makes of the run; the graph is the one that was exported already."""
+    """What the export makes of the run beside its student; the graph is the one that was exported already."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundling, "export_graph", lambda *_: export_of("pma").proto)
-        order = Order(run, index, tmp_path_factory.mktemp("store"), "described", "1.0.0", licence="CC0-1.0")
+        order = Order(
+            run,
+            index,
+            tmp_path_factory.mktemp("store"),
+            "described",
+            "1.0.0",
+            licence="CC0-1.0",
+            explain=4,
+            companions=Folders(student=student),
+        )
         return export_bundle(order)
 
 
@@ -107,3 +136,25 @@ def test_figures_are_of_photos_with_their_own_words(bundle: Path) -> None:
     assert training is not None
     assert training.metrics["test whole, own text/photos"] == CLASSES
     assert "with a text to each photo" in (bundle / "card.md").read_text()
+
+
+def test_texts_that_do_not_fit_are_told_by_the_student_s_sight(bundle: Path) -> None:
+    manifest = read_manifest(bundle)
+    assert PHRASE_TABLE_NAME in manifest.files
+    loaded = load_bundle(bundle, lambda _: OrtBackend(), 16)
+    assert loaded.phrase_table is not None
+    assert loaded.phrase_table.traits == ("wing red",)  # all seven training photos have one, and nothing else in common
+    assert manifest.calibration.text_conflict_below is not None
+    card = (bundle / "card.md").read_text(encoding="utf-8")
+    assert "judged by what student@1.0.0 sees" in card
+    assert "Of 7 photos (test whole, own text)" in card
+    assert "does not tell when a text does not fit" not in card
+
+
+def test_explanations_are_judged_with_the_photo_s_own_words(bundle: Path) -> None:
+    explanation = read_manifest(bundle).explanation
+    assert explanation is not None
+    card = (bundle / "card.md").read_text(encoding="utf-8")
+    assert "Photos: test whole, own text." in card
+    assert ("4 photos: the explanation is faithful." in card) is explanation.faithful
+    assert "was not measured by the export" not in card

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from models import calibration
+from models.calibration.unknowns import DIRECTIONS_NAME
 from models.manifest import BundleError, Calibration
 from service.answers import ClassifyAnswer, ImageSize, Parameters
 from service.engine import Engine
 from service.engine.backends.ort import OrtBackend
 from service.engine.backends.testing import EchoBackend
-from service.engine.bundle import DIRECTIONS_NAME, load_bundle
+from service.engine.bundle import load_bundle
 from service.engine.tasks.reading import Reading, Scores
 from tests.bundles import make_bundle, rewrite_manifest, solid_photo
 from tests.service.zoo import add_file
