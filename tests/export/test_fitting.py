@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from export.fitting import calibrate
-from models.calibration import softmax
+from models.calibration import energy_scores, softmax
 from models.evaluation.figures import Scored
 from models.evaluation.items import Item, Part
 from models.manifest import Label
@@ -66,3 +66,18 @@ def test_classes_without_levels_or_second_photos_have_less(parts: list[Scored]) 
     fitted = calibrate([once], plain)
     assert fitted.conformal_levels == {}
     assert fitted.pooled_temperature is None
+
+
+def test_the_threshold_is_that_of_the_score_that_was_chosen(parts: list[Scored]) -> None:
+    logits = np.concatenate([one.logits for one in parts])
+    fitted = calibrate(parts, TABLE, "energy")
+    assert fitted.score == "energy"
+    assert fitted.uncertain_below is not None
+    assert 0.03 < np.mean(energy_scores(logits, fitted.temperature) < fitted.uncertain_below) <= 0.05
+    likeness = np.linspace(-1, 1, len(logits))
+    fitted = calibrate(parts, TABLE, "distance", likeness, conflict_below=-1.23456)
+    assert fitted.score == "distance"
+    assert np.mean(likeness < fitted.uncertain_below) == pytest.approx(0.05, abs=1e-3)
+    assert fitted.text_conflict_below == -1.2346  # rounded so that no more texts are flagged
+    with pytest.raises(ValueError, match="needs its values"):
+        calibrate(parts, TABLE, "distance")
