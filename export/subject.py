@@ -79,7 +79,9 @@ def choose_trials(
     explained = _choose_explained(dataset, explain)
     if photos.texts is not None:
         texts = photos.texts
-        held_out, tests, explained = ([with_own(part, texts) for part in parts] for parts in (held_out, tests, explained))
+        held_out, tests, explained = (
+            [with_own(part, texts) for part in parts] for parts in (held_out, tests, explained)
+        )
     elif scenes is not None:
         tests.append(scene_part(limited(dataset.part("test", "crop"), limit), scenes))
     return Trials(tuple(held_out), tuple(tests), next(iter(explained), None), limit)

@@ -19,8 +19,8 @@ from torch import nn
 
 from export import provenance
 from export.bundle import export_bundle
-from export.order import Order
 from export.onnx import export_graph
+from export.order import Order
 from export.runtime import Graph, Inputs
 from models.backbones import SPECS, BackboneSpec, Stage
 from models.preprocess import Pixels

@@ -140,7 +140,9 @@ def test_a_bundle_that_is_as_good_as_the_plain_one_is_none(
     assert "0.00 points above that of colours@1.0.0" in (folder / "card.md").read_text(encoding="utf-8")
 
 
-def test_without_test_photos_there_is_nothing_to_compare_or_explain(run: Path, bundle: Path, photos: Path, tmp_path: Path) -> None:
+def test_without_test_photos_there_is_nothing_to_compare_or_explain(
+    run: Path, bundle: Path, photos: Path, tmp_path: Path
+) -> None:
     untested = shutil.copytree(photos, tmp_path / "untested")
     shutil.rmtree(untested / "test")
     order = Order(run, untested, tmp_path, "again", "1.0.0", licence="CC0-1.0", companions=Folders(plain=bundle))

@@ -21,7 +21,9 @@ def scored(hits: int) -> Scored:
     """Photos of class `b`, so many of them recognised."""
     items = tuple(Item(solid_photo, "b", str(number)) for number in range(PHOTOS))
     is_right = np.arange(PHOTOS) < hits
-    return Scored(Part("test crop", items), np.stack([~is_right, is_right], axis=1).astype(np.float64), np.ones(100, int))
+    return Scored(
+        Part("test crop", items), np.stack([~is_right, is_right], axis=1).astype(np.float64), np.ones(100, int)
+    )
 
 
 def plain(*class_ids: str) -> Companion:
