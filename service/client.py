@@ -158,7 +158,9 @@ class AsyncClient:
         except TimeoutError:
             raise DeadlineExceeded(f"There was no answer within {limit_ms} ms.") from None
         except httpx.TransportError as error:
-            raise Unreachable(f"{self._http.base_url} cannot be asked: {str(error) or type(error).__name__}.") from error
+            raise Unreachable(
+                f"{self._http.base_url} cannot be asked: {str(error) or type(error).__name__}."
+            ) from error
         return _decode(response, ClassifyReply)
 
     async def _ask(self, deadline: asyncio.Timeout, question: Callable[[int], dict[str, Any]]) -> httpx.Response:
