@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from models.layers.recurrent import initialise_lstm
+
 PAD = 0
 UNKNOWN = 1
 
@@ -27,13 +29,7 @@ class PhraseEncoder(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.1)
         with torch.no_grad():
             self.embedding.weight[PAD].zero_()
-        gates = dict(self.lstm.named_parameters())
-        nn.init.xavier_uniform_(gates["weight_ih_l0"])
-        nn.init.orthogonal_(gates["weight_hh_l0"])
-        nn.init.zeros_(gates["bias_ih_l0"])
-        nn.init.zeros_(gates["bias_hh_l0"])
-        with torch.no_grad():  # gates are ordered input, forget, cell, output
-            gates["bias_ih_l0"][width : 2 * width].fill_(1.0)
+        initialise_lstm(self.lstm)
 
     def forward(self, phrases: Tensor) -> tuple[Tensor, Tensor]:
         """Encode; the last state is picked by a product with a one-hot row, which exports without a gather."""

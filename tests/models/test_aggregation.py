@@ -1,0 +1,89 @@
+"""From kept cells to one vector: known answers, and that dropped cells have no say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from models.layers.aggregation import Aggregation, PairwiseSum, RelationSum, SoftSum, build_aggregator
+from models.layers.selection import strongest
+
+CELLS = [[1.0, 0.0], [0.0, 2.0], [0.1, 0.1]]
+ASKED = torch.zeros(1, 3)
+
+
+def known_pairwise(scale: float) -> PairwiseSum:
+    module = PairwiseSum(2)
+    module.scale = scale
+    with torch.no_grad():
+        module.query.weight.copy_(torch.eye(2))
+        module.key.weight.copy_(torch.eye(2))
+        module.value.weight.copy_(torch.tensor([[1.0, 1.0], [0.0, 1.0]]).T)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("scale", "expected"), [(1.0, [0.749045, 3.250955]), (2**-0.5, [0.725569, 3.274431])], ids=["1", "1/sqrt(2)"]
+)
+def test_known_answer_3_pairwise(scale: float, expected: list[float]) -> None:
+    cells = torch.tensor([CELLS[:2]])
+    found = known_pairwise(scale)(cells, torch.ones(1, 2), ASKED)
+    assert found[0].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_known_answer_3_the_scale_is_the_width_s() -> None:
+    assert PairwiseSum(2).scale == pytest.approx(2**-0.5)
+
+
+def test_known_answer_4_a_dropped_cell_is_neither_key_nor_query() -> None:
+    found = known_pairwise(1.0)(torch.tensor([CELLS]), torch.tensor([[1.0, 1.0, 0.0]]), ASKED)
+    assert found[0].tolist() == pytest.approx([0.749045, 3.250955], abs=1e-5)
+
+
+def test_known_answer_6_soft_weights() -> None:
+    module = SoftSum(2)
+    cells = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [2.0, 2.0]]])
+    module.score = nn.Identity()  # type: ignore[assignment]
+    module.weights = lambda _: torch.tensor([[1.0, 2.0, 0.0]]).softmax(1)  # type: ignore[method-assign]
+    assert module.weights(cells)[0].tolist() == pytest.approx([0.244728, 0.665241, 0.090031], abs=1e-5)
+    assert module(cells, torch.ones(1, 3), ASKED)[0].tolist() == pytest.approx([0.424790, 0.845302], abs=1e-5)
+
+
+def test_soft_weights_read_the_bounded_cell() -> None:
+    module = SoftSum(2)
+    with torch.no_grad():
+        module.score.weight.copy_(torch.tensor([[1.0, 3.0]]))
+        module.score.bias.fill_(0.5)
+    cells = torch.randn(2, 5, 2, generator=torch.Generator().manual_seed(3)) * 4
+    expected = (torch.tanh(cells[..., 0]) + 3 * torch.tanh(cells[..., 1]) + 0.5).softmax(1)
+    assert torch.allclose(module.weights(cells), expected, atol=1e-6)
+
+
+def test_relation_is_the_sum_of_one_net_over_all_ordered_pairs() -> None:
+    torch.manual_seed(4)
+    module = RelationSum(6, 3)
+    cells, question = torch.randn(2, 5, 6), torch.randn(2, 3)
+    kept = torch.tensor([[1.0, 0.0, 1.0, 1.0, 0.0], [0.0, 1.0, 0.0, 0.0, 0.0]])
+    weight = torch.cat([module.first.weight, module.second.weight, module.question.weight], 1)
+    for row in range(2):
+        total = torch.zeros(module.width)
+        for i in kept[row].nonzero().flatten():
+            for j in kept[row].nonzero().flatten():
+                pair = weight @ torch.cat([cells[row, i], cells[row, j], question[row]]) + module.first.bias
+                for layer in module.layers:
+                    pair = layer(pair.relu())
+                total = total + pair.relu()
+        assert torch.allclose(module(cells, kept, question)[row], total, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["sum", "pairwise", "relation"])
+def test_gathered_cells_and_masked_ones_give_the_same(kind: Aggregation) -> None:
+    torch.manual_seed(5)
+    module = build_aggregator(kind, 16, 8)
+    for _ in range(100):
+        cells, question = torch.randn(1, 20, 16), torch.randn(1, 8)
+        picks = strongest(cells.square().sum(2), 6)
+        gathered = module(torch.bmm(picks, cells), torch.ones(1, 6), question)
+        masked = module(cells, picks.sum(1), question)
+        assert torch.allclose(gathered, masked, atol=1e-5, rtol=1e-5)
