@@ -55,7 +55,14 @@ def export_graph(model: nn.Module, size_px: int, facts: Mapping[str, str]) -> Mo
     example = _example(model, size_px)
     with torch.inference_mode():
         names = list(graph.outputs(**example))
-    proto = trace(graph, example, names)
+    return export_border(graph, example, names, facts)
+
+
+def export_border(
+    border: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[str], facts: Mapping[str, str]
+) -> ModelProto:
+    """Export what stands behind the border of a task, in evaluation mode; the file is checked as ONNX."""
+    proto = trace(border, example, outputs)
     proto.graph.name = "fieldmark"
     for key, value in sorted(facts.items()):
         proto.metadata_props.add(key=key, value=value)
