@@ -21,9 +21,9 @@ from service.errors import BadRequest, FieldmarkError, MethodNotAllowed, NotFoun
 from service.gateway.edge import Edge
 from service.gateway.exchange import exchange_of
 from service.gateway.openapi import describe
-from service.gateway.problems import problem_body, problem_headers
+from service.gateway.problems import write_failure
 from service.gateway.router import Router
-from service.gateway.routes import classify, docs, health, models
+from service.gateway.routes import classify, docs, health, inference, models
 from service.gateway.schema import AskSchema
 from service.gateway.uploads import UploadLimits
 from service.metrics import BusCollector, Metrics
@@ -48,6 +48,7 @@ def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics) -> Front:
     )
     endpoint = classify.Classify(bus, router, schema, limits, metrics)
     app.router.routes.append(Route(classify.PATH, endpoint, methods=["POST"], name="classify", include_in_schema=False))
+    app.router.routes.extend(inference.InferenceApi(bus, router, schema, limits, metrics).routes())
     app.include_router(models.models_routes(router))
     app.include_router(health.health_routes(bus, router, metrics))
     app.include_router(docs.docs_routes(cache(lambda: describe(app.routes, schema, models.SCHEMAS + health.SCHEMAS))))
@@ -75,8 +76,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
     """Give a refusal of the framework's router the service's own form."""
     assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker; registered for nothing else
     fault = _fault_of(request, error.status_code)
-    body = problem_body(fault, exchange_of(request.scope).request_id)
-    headers = {name.decode(): value.decode() for name, value in problem_headers(fault, body)}
+    body, described = write_failure(fault, exchange_of(request.scope).request_id, request.url.path)
+    headers = {name.decode(): value.decode() for name, value in described}
     if error.status_code == MethodNotAllowed.status:
         headers |= error.headers or {}
     return Response(body, fault.status, headers)

@@ -1,7 +1,7 @@
 """What every request passes, whatever its route: id, metrics, security headers, and the form of its failures.
 
-A pure ASGI middleware, because it is on the hot path. Everything that a route raises ends here as a problem document;
-an unexpected error is logged with its traceback and answered without it.
+A pure ASGI middleware, because it is on the hot path. Everything that a route raises ends here as a problem document
+(below `/v2` as that protocol's error); an unexpected error is logged with its traceback and answered without it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ClientClosed, FieldmarkError, Internal, NotReady
 from service.gateway.exchange import Exchange, attach_exchange
-from service.gateway.problems import Headers, problem_body, problem_headers
+from service.gateway.problems import Headers, write_failure
 from service.logs import get_logger
 from service.metrics import Metrics
 
@@ -48,6 +48,7 @@ class Edge:
         exchange = Exchange(scope, self._clock())
         attach_exchange(scope, exchange)
         reply = _Reply(exchange, send)
+        path: str = scope["path"]
         if scope["method"] == "HEAD":
             # Answered as GET; the server, which still sees HEAD, leaves the body out (RFC 9110, section 9.3.2).
             scope = {**scope, "method": "GET"}
@@ -56,19 +57,20 @@ class Edge:
                 raise exchange.wire.refusal
             await self._app(scope, receive, reply)
         except FieldmarkError as error:
-            await self._fail(exchange, reply, error)
+            await self._fail(exchange, reply, path, error)
         except asyncio.CancelledError:
             # The drain's time is over. The server cancels for no other reason: a client that left is an error of ours.
-            await self._fail(exchange, reply, NotReady("The service is shutting down."))
+            await self._fail(exchange, reply, path, NotReady("The service is shutting down."))
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the rest
-            _log.exception("request_failed", request_id=exchange.request_id, path=scope["path"])
-            await self._fail(exchange, reply, Internal("The fault is ours; it is in the log under this request's id."))
+            _log.exception("request_failed", request_id=exchange.request_id, path=path)
+            fault = Internal("The fault is ours; it is in the log under this request's id.")
+            await self._fail(exchange, reply, path, fault)
         finally:
             self._metrics.count_request(
                 exchange.task, exchange.model, exchange.status, self._clock() - exchange.started
             )
 
-    async def _fail(self, exchange: Exchange, reply: _Reply, error: FieldmarkError) -> None:
+    async def _fail(self, exchange: Exchange, reply: _Reply, path: str, error: FieldmarkError) -> None:
         if isinstance(error, ClientClosed):
             exchange.status = error.status
             return
@@ -76,8 +78,8 @@ class Edge:
             # The answer has begun; the server closes the connection, which is all that the client can still be told.
             _log.warning("answer_broken_off", request_id=exchange.request_id, type=error.slug)
             return
-        body = problem_body(error, exchange.request_id)
-        await reply({"type": "http.response.start", "status": error.status, "headers": problem_headers(error, body)})
+        body, headers = write_failure(error, exchange.request_id, path)
+        await reply({"type": "http.response.start", "status": error.status, "headers": headers})
         await reply({"type": "http.response.body", "body": body})
 
 

@@ -65,6 +65,8 @@ as `images` instead, which are answered together.
 
 `Accept: image/png` gets the explanation drawn on the photo in place of the JSON.
 
+The same models are served by the Open Inference Protocol v2 below `/v2`, which its own specification describes.
+
 Every answer carries `X-Request-Id`; one that the client sends is taken over. Failures are problem documents (RFC 9457)
 with a stable `type`:
 

@@ -1,7 +1,7 @@
-"""Problem documents: the one shape in which a failure leaves the service (RFC 9457).
+"""Problem documents: the shape in which a failure leaves the service (RFC 9457), and the one that `/v2` has instead.
 
 Owns their JSON, their headers and the table that documents every `type`. Which error a failure is stands in
-`service/errors.py`; that each one becomes such a document is the edge's affair.
+`service/errors.py`; that each one leaves in such a form is the edge's affair.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import msgspec
 from service.errors import BY_SLUG, ClientClosed, FieldmarkError
 
 CONTENT_TYPE = "application/problem+json"
+#: Below it stands the Open Inference Protocol, which has an error object of its own.
+INFERENCE_PATH = "/v2"
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -37,20 +39,26 @@ class ProblemType:
     meaning: str
 
 
-def problem_body(error: FieldmarkError, request_id: str) -> bytes:
-    """Write the document of one failure."""
-    return msgspec.json.encode(Problem(error.slug, error.title, error.status, error.detail, request_id))
+class InferenceError(msgspec.Struct, frozen=True):
+    """A failure as the Open Inference Protocol has it; which one it is, the status tells."""
+
+    error: str
 
 
-def problem_headers(error: FieldmarkError, body: bytes) -> Headers:
-    """Give the headers that describe the document, with `Retry-After` where the error names a time."""
-    headers = [
-        (b"content-type", CONTENT_TYPE.encode()),
-        (b"content-length", str(len(body)).encode()),
-    ]
+def write_failure(error: FieldmarkError, request_id: str, path: str = "") -> tuple[bytes, Headers]:
+    """Write one failure in the form of the API that was asked at `path`, and the headers that describe it.
+
+    `Retry-After` is among them where the error names a time.
+    """
+    if path == INFERENCE_PATH or path.startswith(f"{INFERENCE_PATH}/"):
+        body, content_type = msgspec.json.encode(InferenceError(error.detail)), b"application/json"
+    else:
+        document = Problem(error.slug, error.title, error.status, error.detail, request_id)
+        body, content_type = msgspec.json.encode(document), CONTENT_TYPE.encode()
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
     if error.retry_after_s is not None:
         headers.append((b"retry-after", str(error.retry_after_s).encode()))
-    return headers
+    return body, headers
 
 
 def problem_types() -> list[ProblemType]:

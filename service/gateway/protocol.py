@@ -24,7 +24,7 @@ from uvicorn.server import ServerState
 
 from service.errors import BadRequest, FieldmarkError, HeadersTooLarge, Overloaded, RequestTimeout, TooLarge
 from service.gateway.exchange import Wire, attach_wire, new_request_id
-from service.gateway.problems import problem_body, problem_headers
+from service.gateway.problems import write_failure
 from service.gateway.sender import Exit, Sender
 
 #: What is read and thrown away of a body whose request is answered, so that its client comes to read the answer.
@@ -310,10 +310,10 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _write_problem(self, error: FieldmarkError) -> None:
         request_id = new_request_id()
-        body = problem_body(error, request_id)
+        body, described = write_failure(error, request_id)
         headers = [
             *self.server_state.default_headers,
-            *problem_headers(error, body),
+            *described,
             (b"x-request-id", request_id.encode()),
             (b"connection", b"close"),
         ]

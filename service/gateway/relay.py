@@ -7,6 +7,7 @@ Shared by every route that asks a worker. Admission, deadlines and retries are t
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from service.bus.base import GatewayBus, Job, Outcome
 from service.errors import ClientClosed
@@ -33,6 +34,35 @@ async def await_outcome(bus: GatewayBus, job: Job, exchange: Exchange) -> Outcom
         raise
     finally:
         wire.on_gone = None
+
+
+async def await_outcomes(bus: GatewayBus, jobs: Sequence[Job], exchange: Exchange) -> list[Outcome]:
+    """Hand the jobs of one request in and wait for all their outcomes; the first that fails ends the others.
+
+    Raises:
+        ClientClosed: the client left; the bus has been told.
+        FieldmarkError: a job was refused, or failed.
+    """
+    wire = exchange.wire
+    if wire.is_gone:
+        raise ClientClosed
+    waiting: list[asyncio.Future[Outcome]] = []
+
+    def leave() -> None:
+        for one in waiting:
+            one.cancel()
+
+    wire.on_gone = leave
+    try:
+        waiting.extend(bus.submit(job) for job in jobs)
+        return await asyncio.gather(*waiting)
+    except asyncio.CancelledError:
+        if wire.is_gone:
+            raise ClientClosed from None
+        raise
+    finally:
+        wire.on_gone = None
+        leave()
 
 
 def splice(outcome: Outcome, request_id: str, total_ms: float) -> bytes:

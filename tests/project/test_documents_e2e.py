@@ -18,7 +18,7 @@ import pytest
 from tests.project.documents import ROOT, Block, blocks_in, commands, documents
 from tests.project.documents import blocks as blocks_of
 
-DOCUMENTED_URL = "http://127.0.0.1:8000"
+DOCUMENTED_ADDRESS = "127.0.0.1:8000"
 #: What differs between two answers to the same question.
 VOLATILE = {"id", "timing_ms"}
 PROBABILITY_TOLERANCE = 0.02  # the last digits depend on the processor's instructions
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(300)  # the first test makes an environment
 
 
 @pytest.fixture(scope="module")
-def service_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def service_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a service that `make serve` started from nothing: its own environment, a free port."""
     venv = tmp_path_factory.mktemp("serve") / "venv"
     command = ["make", "--no-print-directory", "serve", f"VENV={venv}", "ARGS=--port 0"]
@@ -36,21 +36,21 @@ def service_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         command, cwd=ROOT, env=_outside_of_make(), stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         try:
-            yield _ready_url(process)
+            yield _ready_url(process).removeprefix("http://")
         finally:
             os.killpg(process.pid, signal.SIGTERM)
 
 
 @pytest.mark.parametrize("block", blocks_in("sh", words=("service",)), ids=str)
-def test_a_command_to_the_service_gets_the_answer_that_is_shown(block: Block, service_url: str, tmp_path: Path) -> None:
-    shown = _run(block.text.replace(DOCUMENTED_URL, service_url), tmp_path)
+def test_a_command_to_the_service_gets_the_answer_that_is_shown(block: Block, service_address: str, tmp_path: Path) -> None:
+    shown = _run(block.text.replace(DOCUMENTED_ADDRESS, service_address), tmp_path)
     if block.answer is not None:
         assert _matches(json.loads(shown), json.loads(block.answer))
 
 
 @pytest.mark.parametrize("block", blocks_in("python", words=("service",)), ids=str)
-def test_code_that_asks_the_service_prints_what_is_shown(block: Block, service_url: str, tmp_path: Path) -> None:
-    printed = _run(f"python -c {shlex.quote(block.text.replace(DOCUMENTED_URL, service_url))}", tmp_path)
+def test_code_that_asks_the_service_prints_what_is_shown(block: Block, service_address: str, tmp_path: Path) -> None:
+    printed = _run(f"python -c {shlex.quote(block.text.replace(DOCUMENTED_ADDRESS, service_address))}", tmp_path)
     assert printed == block.answer
 
 

@@ -85,15 +85,18 @@ def health_routes(bus: GatewayBus, router: Router, metrics: Metrics) -> APIRoute
     return routes
 
 
+def can_serve(bus: GatewayBus, route: str | None = None) -> bool:
+    """Tell whether a request would succeed now: any, or one for this route of the bus."""
+    served = {view.route for view in bus.routes()}
+    return (bool(served) if route is None else route in served) and any(not worker.draining for worker in bus.workers())
+
+
 def _readiness(bus: GatewayBus, router: Router) -> Readiness:
-    workers = bus.workers()
-    routes = bus.routes()
-    can_serve = bool(routes) and any(not worker.draining for worker in workers)
     refused = [model for model in router.models() if model.status == "refused"]
     return Readiness(
-        status="ready" if can_serve else "not-ready",
-        workers=[_worker_state(worker) for worker in workers],
-        routes=[_route_state(route) for route in routes],
+        status="ready" if can_serve(bus) else "not-ready",
+        workers=[_worker_state(worker) for worker in bus.workers()],
+        routes=[_route_state(route) for route in bus.routes()],
         refused=[RefusedModel(model.identity, model.faults) for model in refused],
         slow_paths=_slow_paths(),
     )
