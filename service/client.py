@@ -157,7 +157,7 @@ class AsyncClient:
                 response = await self._ask(deadline, lambda left_ms: _question(contents, {**wishes}, left_ms))
         except TimeoutError:
             raise DeadlineExceeded(f"There was no answer within {limit_ms} ms.") from None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise Unreachable(
                 f"{self._http.base_url} cannot be asked: {str(error) or type(error).__name__}."
             ) from error
@@ -189,6 +189,8 @@ class Client:
         self._client = AsyncClient(url, **options)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fieldmark-client", daemon=True)
+        self._lock = threading.Lock()
+        self._is_closed = False
         self._thread.start()
 
     def __enter__(self) -> Self:
@@ -200,10 +202,16 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connections and end the thread; a second time changes nothing."""
-        if self._loop.is_closed():
-            return
-        self._wait(self._client.close())
+        """Close the connections and end the thread; a second time changes nothing.
+
+        Calls that still wait in other threads raise `concurrent.futures.CancelledError`.
+        """
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            ended = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        ended.result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -213,14 +221,23 @@ class Client:
         return self._wait(self._client.classify(*photos, timeout_ms=timeout_ms, **wishes))
 
     def _wait(self, call: Coroutine[Any, Any, Reply]) -> Reply:
-        if self._loop.is_closed():
-            call.close()
-            raise RuntimeError("This client has been closed.")
-        answer = asyncio.run_coroutine_threadsafe(call, self._loop)
+        with self._lock:
+            if self._is_closed:
+                call.close()
+                raise RuntimeError("This client has been closed.")
+            answer = asyncio.run_coroutine_threadsafe(call, self._loop)
         try:
             return answer.result()
         finally:
             answer.cancel()  # where the wait was interrupted, as by Ctrl-C; a call that is over takes no notice
+
+    async def _end(self) -> None:
+        """End the calls that wait: nobody would wake their threads once the loop has stopped."""
+        calls = asyncio.all_tasks() - {asyncio.current_task()}
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await self._client.close()
 
 
 async def _read(photo: Photo) -> bytes:

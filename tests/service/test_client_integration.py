@@ -7,6 +7,7 @@ import inspect
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -262,6 +263,17 @@ def test_a_closed_client_says_so_and_leaves_no_thread() -> None:
     with pytest.raises(RuntimeError, match="has been closed"):
         client.classify(JPEG)
     assert "fieldmark-client" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_closing_ends_the_calls_that_wait_in_other_threads() -> None:
+    bus = FakeBus(rule=lambda _: None)
+    with RunningGateway(bus) as gateway, ThreadPoolExecutor(1) as pool:
+        client = Client(gateway.url)
+        call = pool.submit(client.classify, JPEG)
+        bus.arrived.get(timeout=WAIT_S)
+        client.close()
+        assert isinstance(call.exception(WAIT_S), CancelledError)
+        assert bus.left.get(timeout=WAIT_S)
 
 
 def test_both_clients_take_the_same_questions() -> None:

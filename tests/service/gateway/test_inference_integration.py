@@ -147,9 +147,12 @@ def test_raw_pixels_reach_the_worker_as_they_are(is_binary: bool) -> None:
 
 
 def test_the_clients_time_is_the_deadline() -> None:
-    with RunningGateway(FakeBus(rule=lambda _: None)) as gateway, triton_client(gateway.url) as client:
-        with pytest.raises(InferenceServerException, match="time ran out") as raised:
-            client.infer("birds", photos(JPEG), timeout=20_000)
+    with (
+        RunningGateway(FakeBus(rule=lambda _: None)) as gateway,
+        triton_client(gateway.url) as client,
+        pytest.raises(InferenceServerException, match="time ran out") as raised,
+    ):
+        client.infer("birds", photos(JPEG), timeout=20_000)
     assert raised.value.status() == str(DeadlineExceeded.status)
 
 
