@@ -250,7 +250,9 @@ def _decode_base64(tensor: Tensor) -> list[bytes]:
     try:
         return [binascii.a2b_base64(text, strict_mode=True) for text in flat]
     except (binascii.Error, ValueError):
-        raise BadRequest(f"Input {PHOTO!r} is not base64; in JSON its elements must be. Binary it takes files.") from None
+        raise BadRequest(
+            f"Input {PHOTO!r} is not base64; in JSON its elements must be. Binary it takes files."
+        ) from None
 
 
 def _decode_pixels(tensor: Tensor) -> bytes:

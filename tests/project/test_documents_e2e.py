@@ -42,7 +42,9 @@ def service_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("block", blocks_in("sh", words=("service",)), ids=str)
-def test_a_command_to_the_service_gets_the_answer_that_is_shown(block: Block, service_address: str, tmp_path: Path) -> None:
+def test_a_command_to_the_service_gets_the_answer_that_is_shown(
+    block: Block, service_address: str, tmp_path: Path
+) -> None:
     shown = _run(block.text.replace(DOCUMENTED_ADDRESS, service_address), tmp_path)
     if block.answer is not None:
         assert _matches(json.loads(shown), json.loads(block.answer))

@@ -132,7 +132,9 @@ class InferenceApi:
         route, model = self._find(request)
         exchange.model = route.model
         if way_of(exchange, self.limits) is Way.MULTIPART:
-            raise UnsupportedMedia("An inference request is JSON, perhaps with binary tensors behind it; it is no form.")
+            raise UnsupportedMedia(
+                "An inference request is JSON, perhaps with binary tensors behind it; it is no form."
+            )
         body = await read_raw(exchange, request.receive, self.limits)
         self.metrics.observe_body(time.monotonic() - exchange.started)
         inference = read_inference(body, exchange.headers.get(_JSON_LENGTH.encode()), model.size_px)

@@ -51,7 +51,7 @@ _BASE64 = base64.b64encode(JPEG).decode()
 
 CASES = [
     # The path and the method.
-    BadRequestCase("no such route", request("/v2/classify"), "not-found", "/v2/classify"),
+    BadRequestCase("no such route", request("/v9/classify"), "not-found", "/v9/classify"),
     BadRequestCase("a slash too many", request("/v1/classify/"), "not-found"),
     BadRequestCase("a climbing path", request("/docs/..%2f..%2fmain.py", b"", "GET"), "not-found", method="GET"),
     BadRequestCase("a null in the path", request("/v1/%00", b"", "GET"), "not-found", method="GET"),

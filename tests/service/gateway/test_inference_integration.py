@@ -20,7 +20,7 @@ from service.bus.base import Job
 from service.errors import DeadlineExceeded, Overloaded, UnprocessableImage
 from tests.bundles import COLOURS, make_bundle, solid_photo
 from tests.drills.service_process import service
-from tests.service.gateway.fake_bus import WAIT_S, Fate, FakeBus, answered, make_hello
+from tests.service.gateway.fake_bus import WAIT_S, FakeBus, Fate, make_hello
 from tests.service.gateway.serving import JPEG, RunningGateway, request
 
 SIZE_PX = 224  # of the fake bus's models
