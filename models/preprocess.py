@@ -48,7 +48,7 @@ _DCT_FACTOR_LIMIT = 8  # of a JPEG's blocks of 8 x 8
 _LETTERBOX_GREY = 128
 
 #: EXIF orientation -> (transpose, then the axis to flip: 0 top-bottom, 1 left-right, -1 both).
-_ORIENTATIONS: dict[int, tuple[bool, int | None]] = {
+ORIENTATIONS: dict[int, tuple[bool, int | None]] = {
     1: (False, None),
     2: (False, 1),
     3: (False, -1),
@@ -258,7 +258,7 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _upright(pixels: Pixels, width: int, height: int, orientation: int) -> Photo:
-    transpose, flip = _ORIENTATIONS[orientation]
+    transpose, flip = ORIENTATIONS[orientation]
     if transpose:
         pixels = np.asarray(cv2.transpose(pixels), np.uint8)
         width, height = height, width
