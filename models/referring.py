@@ -109,20 +109,19 @@ class BoxHead(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 4)
-        )
+        self.first = nn.Linear(width, width)
+        self.second = nn.Linear(width, width)
+        self.last = nn.Linear(width, 4)
 
+    @torch.no_grad()
     def start_at_prior(self) -> None:
         """Let the untrained head give the mean box."""
-        last = self.layers[-1]
-        nn.init.normal_(last.weight, std=0.01)  # type: ignore[arg-type]
-        with torch.no_grad():
-            last.bias.copy_(torch.tensor(_PRIOR))  # type: ignore[operator,union-attr]
+        nn.init.normal_(self.last.weight, std=0.01)
+        self.last.bias.copy_(torch.tensor(_PRIOR))
 
     def forward(self, summary: Tensor) -> Tensor:
         """f32 [..., C1] -> f32 [..., 4]."""
-        return self.layers(summary).float().sigmoid()
+        return self.last(self.second(self.first(summary).relu()).relu()).float().sigmoid()
 
 
 class CellHead(nn.Module):

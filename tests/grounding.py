@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.backbones import BackboneSpec, Stage
 from models.layers.bert import BertShape
+from models.layers.crossmodal import AlternateAttention
 from models.referring import Head, Interaction, Referring, ReferringShape
 
 TINY_STAGES = BackboneSpec(
@@ -16,6 +17,13 @@ TINY_STAGES = BackboneSpec(
 )
 SIZE_PX = 64
 TEXT = BertShape(vocabulary=50, width=12, layers=6, heads=3, inner=24, positions=40)
+
+#: Known answer 6: CA2M on two cells and two words, and what both become.
+CELLS = torch.tensor([[[2.0, 0, 0, 1], [0, 1, 0, -1]]])
+WORDS = torch.tensor([[[0.0, 0, 1, 0], [1, 2, 0, 0]]])
+ONES = torch.ones(1, 2)
+READ_CELLS = [[1.524293, 0.107818, -1.224083, -0.408028], [0.093146, 1.488826, -0.279439, -1.302534]]
+READ_WORDS = [[0.538359, 0.970941, 0.147684, -1.656983], [0.506388, 1.386497, -0.824689, -1.068197]]
 
 
 @dataclass(frozen=True)
@@ -62,3 +70,14 @@ def questions(batch: int = 4, length: int = 40) -> Asked:
     cell_mask = torch.ones(batch, (SIZE_PX // 16) ** 2)
     cell_mask[::2, -SIZE_PX // 16 :] = 0.0
     return Asked(image, tokens, token_mask, cell_mask)
+
+
+def identity_layer() -> AlternateAttention:
+    """One head, width 4, all projections the identity, no feed-forward part."""
+    layer = AlternateAttention(4, 1, 1, 0.0).eval()
+    for name, weight in layer.named_parameters():
+        if "norm" not in name:
+            nn.init.zeros_(weight)
+        if name.endswith("weight") and "attention." in name:
+            nn.init.eye_(weight)
+    return layer

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.backbones import SPECS, BackboneSpec, MobileNet
+from models.layers.precision import exact
 from models.resnet import RESNETS, ResNet
 
 CELL_PX = 16
@@ -55,9 +56,10 @@ class MobileNetStages(nn.Module):
         """As `Stages`."""
         x = self.trunk.stem((x - self.trunk.spec.mean) / self.trunk.spec.std)
         maps = []
-        for start, end in zip([0, *self.ends], self.ends, strict=False):
-            x = self.trunk.blocks[start:end](x)
-            maps.append(x)
+        for number, block in enumerate(self.trunk.blocks, start=1):
+            x = block(x)
+            if number in self.ends:
+                maps.append(x)
         return tuple(maps)
 
 
@@ -74,6 +76,20 @@ def stages_of(backbone: str) -> nn.Module:
     raise ValueError(f"{backbone!r} is not a backbone with stages; there are {', '.join([*SPECS, *RESNETS])}")
 
 
+class GroupNorm(nn.GroupNorm):
+    """Group norm for one size of map, in single precision; torch's own would compute shapes in an exported graph."""
+
+    @exact
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, h, w] -> f32 [B, C, h, w]."""
+        channels, height, width = x.shape[1:]
+        groups = x.float().reshape(-1, self.num_groups, channels // self.num_groups * height * width)
+        centred = groups - groups.mean(2, keepdim=True)
+        normed = centred * (centred.square().mean(2, keepdim=True) + self.eps).rsqrt()
+        normed = normed.reshape(-1, channels, height, width)
+        return normed * self.weight.reshape(channels, 1, 1) + self.bias.reshape(channels, 1, 1)
+
+
 class GrainedFeatures(nn.Module):
     """F_v0: each stage to C0 channels by a convolution and group norm, at stride 16, side by side, plus the position.
 
@@ -88,7 +104,7 @@ class GrainedFeatures(nn.Module):
         self.cells = (size_px // CELL_PX) ** 2
         self.width = len(_STRIDES) * width
         self.projections = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(channels, width, 1), nn.GroupNorm(math.gcd(_GROUPS, width), width))
+            nn.Sequential(nn.Conv2d(channels, width, 1), GroupNorm(math.gcd(_GROUPS, width), width))
             for channels in cast(Stages, self.backbone).channels
         )
         self.position = nn.Parameter(torch.empty(self.cells, self.width))

@@ -4,27 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.layers.crossmodal import AlternateAttention, CrossAttention, JointAttention
-
-CELLS = torch.tensor([[[2.0, 0, 0, 1], [0, 1, 0, -1]]])
-WORDS = torch.tensor([[[0.0, 0, 1, 0], [1, 2, 0, 0]]])
-ONES = torch.ones(1, 2)
-READ_CELLS = [[1.524293, 0.107818, -1.224083, -0.408028], [0.093146, 1.488826, -0.279439, -1.302534]]
-READ_WORDS = [[0.538359, 0.970941, 0.147684, -1.656983], [0.506388, 1.386497, -0.824689, -1.068197]]
-
-
-def identity_layer() -> AlternateAttention:
-    """One head, width 4, all projections the identity, no feed-forward part."""
-    layer = AlternateAttention(4, 1, 1, 0.0).eval()
-    for name, weight in layer.named_parameters():
-        if "norm" not in name:
-            nn.init.zeros_(weight)
-        if name.endswith("weight") and "attention." in name:
-            nn.init.eye_(weight)
-    return layer
-
+from tests.grounding import CELLS, ONES, READ_CELLS, READ_WORDS, WORDS, identity_layer
 
 def close(found: Tensor, expected: list[list[float]]) -> bool:
     return torch.allclose(found[0], torch.tensor(expected), atol=1e-5)

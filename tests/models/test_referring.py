@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from models.backbones import SPECS
-from models.layers.grains import GrainedFeatures, MobileNetStages, stages_of
+from models.layers.grains import GrainedFeatures, GroupNorm, MobileNetStages, stages_of
 from models.referring import FULL, REDUCED, Head, Interaction, Referring
 from tests.grounding import SIZE_PX, TINY_STAGES, questions, tiny_model
 
@@ -194,6 +194,14 @@ def test_features_meet_at_their_own_place() -> None:
         rows = features(torch.zeros(1, 3, SIZE_PX, SIZE_PX))[0].reshape(4, 4, 24)
     assert rows[:, 1, 0].tolist() == [4.0, 20.0, 36.0, 52.0]  # the mean of two fine rows, eight channels summed
     assert rows[:, 2, 20].tolist() == pytest.approx([0.0, 4.0, 12.0, 16.0])  # half-pixel bilinear, sixteen channels
+
+
+def test_group_norm_is_torchs_own() -> None:
+    ours, theirs = GroupNorm(4, 12), nn.GroupNorm(4, 12)
+    for norm in (ours, theirs):
+        nn.init.uniform_(norm.weight, generator=torch.Generator().manual_seed(5))
+    x = torch.rand(2, 12, 5, 7, generator=torch.Generator().manual_seed(6)) * 9 + 3
+    assert torch.allclose(ours(x), theirs(x), atol=1e-5)
 
 
 def test_what_does_not_fit_is_refused() -> None:

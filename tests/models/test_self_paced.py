@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from models.training.self_paced import Pacing, SelfPacedLoss, grounding_losses
-from tests.models.test_boxes import FOUND, TRUTH
 
+TRUTH = torch.tensor([[0.5, 0.5, 0.4, 0.4]])
+FOUND = torch.tensor([[0.55, 0.45, 0.5, 0.3]])
 UNBOUND = Pacing(sigma_range=(0.01, 100.0), exponent_cap=inf)
 
 
