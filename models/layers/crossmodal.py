@@ -9,8 +9,6 @@ masked.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from torch import Tensor, cat, nn
 from torch.nn import functional as F
 
@@ -75,15 +73,6 @@ class Reading(nn.Module):
         return self.norm(x + F.dropout(self.feed_forward(x), self.dropout, self.training))
 
 
-class Layer(Protocol):
-    """What both kinds of layer are called with."""
-
-    def __call__(
-        self, cells: Tensor, words: Tensor, cell_mask: Tensor, word_mask: Tensor, *, summary_only: bool = False
-    ) -> tuple[Tensor, Tensor]:
-        """Cells f32 [B, N, C] and words f32 [B, L, C] -> both, read; `summary_only` gives the first word alone."""
-
-
 class AlternateAttention(nn.Module):
     """CA2M: the cells read the words, then the words read the cells as they are now. No weights are shared.
 
@@ -98,7 +87,10 @@ class AlternateAttention(nn.Module):
     def forward(
         self, cells: Tensor, words: Tensor, cell_mask: Tensor, word_mask: Tensor, *, summary_only: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """As `Layer`; without the other words as queries the first one's answer stays the same."""
+        """Cells f32 [B, N, C] and words f32 [B, L, C], masks f32 [B, N] and [B, L] -> both, having read.
+
+        `summary_only` gives the first word alone, f32 [B, 1, C]: what it reads does not depend on the others' queries.
+        """
         cells = self.vision(cells, words, word_mask)
         return cells, self.language(words[:, :1] if summary_only else words, cells, cell_mask)
 
@@ -113,7 +105,7 @@ class JointAttention(nn.Module):
     def forward(
         self, cells: Tensor, words: Tensor, cell_mask: Tensor, word_mask: Tensor, *, summary_only: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """As `Layer`."""
+        """As `AlternateAttention`."""
         count = cells.shape[1]
         both = cat([cells, words], dim=1)
         both = self.joint(both, both, cat([cell_mask, word_mask], dim=1))

@@ -148,6 +148,11 @@ def _form(claim: Claim, rng: Random) -> str:
         return rng.choice(_COLOURED).replace("{colour}", word)
     if claim.kind == "ordinal":
         return rng.choice(_ORDER).replace("{side}", word).replace("{rank}", rng.choice(_ORDINALS[claim.rank]))
+    return _placed(word, rng)
+
+
+def _placed(word: str, rng: Random) -> str:
+    """A form for a side, or for a corner, which has two."""
     row, _, side = word.partition(" ")
     if side:
         form = rng.choice(_CORNER).replace("{side}", side)

@@ -103,18 +103,19 @@ class Checker:
                 raise AssertionError(f"the middle of {len(members)}")
             return self._ranked(members, 2, "left")
         if word in COLOURS:
-            possible = {index for index in members if self.colours[index] in (word, None)}
+            possible = {index for index in members if self.colours[index] in {word, None}}
             return Meant({index for index in possible if self.colours[index]}, possible)
-        if word in LARGE | SMALL:
-            if word[-2:] == "er" and len(members) != 2:
-                raise AssertionError(f"{word!r} compares two things, not {len(members)}")
-            areas = {index: self._area(index) for index in members}
-            if word in LARGE:
-                areas = {index: 1 / area for index, area in areas.items()}
-            least = min(areas.values(), default=0.0)
-            possible = {index for index, area in areas.items() if area < least * 1.3 - EDGE}
-            return Meant(possible if len(possible) == 1 else set(), possible)
-        return None
+        return self._sized(word, members) if word in LARGE | SMALL else None
+
+    def _sized(self, word: str, members: set[int]) -> Meant:
+        if word[-2:] == "er" and len(members) != 2:
+            raise AssertionError(f"{word!r} compares two things, not {len(members)}")
+        areas = {index: self._area(index) for index in members}
+        if word in LARGE:
+            areas = {index: 1 / area for index, area in areas.items()}
+        least = min(areas.values(), default=0.0)
+        possible = {index for index, area in areas.items() if area < least * 1.3 - EDGE}
+        return Meant(possible if len(possible) == 1 else set(), possible)
 
     def _ranked(self, members: set[int], rank: int, side: str) -> Meant:
         sign = 1 if side == "left" else -1

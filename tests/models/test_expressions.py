@@ -17,6 +17,7 @@ from models.training.voc import Thing, read_voc
 from tests.models.expression_checker import COLOURS, Checker, Meant
 
 SCENES = 400
+Drawn = tuple[Layout, Expression]
 CRITICAL = 36.19  # of chi-square at 19 degrees of freedom and p = 0.01
 
 
@@ -36,24 +37,26 @@ def layout(rng: Random) -> Layout:
     return Layout(tuple(things), tuple(seen))
 
 
-def drawn(count: int = 12) -> list[tuple[Layout, Expression]]:
+def draw(count: int = 12) -> list[Drawn]:
     rng = Random(7)
     layouts = [layout(rng) for _ in range(SCENES)]
     return [(one, expression) for one in layouts for expression in draw_expressions(one, rng, count)]
 
 
-DRAWN = drawn()
+@pytest.fixture(scope="module", name="drawn")
+def _drawn() -> list[Drawn]:
+    return draw()
 
 
 def check(one: Layout, text: str) -> Meant:
     return Checker(one.things, one.colours or (None,) * len(one.things)).read(text)
 
 
-def test_every_expression_means_one_thing_and_no_other() -> None:
-    assert len(DRAWN) > 5 * SCENES
+def test_every_expression_means_one_thing_and_no_other(drawn: list[Drawn]) -> None:
+    assert len(drawn) > 5 * SCENES
     wrong = [
         (expression, meant)
-        for one, expression in DRAWN
+        for one, expression in drawn
         if (meant := check(one, expression.text)).sure != {expression.target} or meant.possible != {expression.target}
     ]
     assert wrong == []
@@ -81,15 +84,15 @@ def test_nothing_is_meant_by_absent_expressions() -> None:
     assert set(kinds) == {"class", "side", "ordinal", "colour", "relation"}
 
 
-def test_all_kinds_are_drawn_and_most_have_rivals() -> None:
-    kinds = Counter(expression.kind for _, expression in DRAWN)
+def test_all_kinds_are_drawn_and_most_have_rivals(drawn: list[Drawn]) -> None:
+    kinds = Counter(expression.kind for _, expression in drawn)
     assert set(kinds) == set(KINDS)
-    assert min(kinds.values()) > 0.01 * len(DRAWN)
-    assert sum(expression.rivals > 0 for _, expression in DRAWN) > 0.4 * len(DRAWN)
+    assert min(kinds.values()) > 0.01 * len(drawn)
+    assert sum(expression.rivals > 0 for _, expression in drawn) > 0.4 * len(drawn)
 
 
-def test_difficult_things_are_rivals_and_never_meant() -> None:
-    assert not any(one.things[expression.target or 0].is_difficult for one, expression in DRAWN)
+def test_difficult_things_are_rivals_and_never_meant(drawn: list[Drawn]) -> None:
+    assert not any(one.things[expression.target or 0].is_difficult for one, expression in drawn)
     box = (0.1, 0.1, 0.3, 0.3)
     hidden = Layout((Thing("dog", box, is_difficult=False), Thing("dog", (0.12, 0.1, 0.31, 0.3), is_difficult=True)))
     assert [claim for claim in true_claims(hidden) if claim.kind == "class"] == []
@@ -105,8 +108,8 @@ def test_near_ties_are_not_said() -> None:
     assert true_claims(near) == []
 
 
-def test_a_seed_gives_the_same_expressions() -> None:
-    assert [expression for _, expression in drawn()] == [expression for _, expression in DRAWN]
+def test_a_seed_gives_the_same_expressions(drawn: list[Drawn]) -> None:
+    assert draw() == drawn
 
 
 def test_expressions_of_a_photo_differ() -> None:
@@ -116,17 +119,17 @@ def test_expressions_of_a_photo_differ() -> None:
         assert len(texts) == len(set(texts))
 
 
-def test_mirrored_words_are_true_of_the_mirrored_photo() -> None:
-    for one, expression in DRAWN[:1500]:
+def test_mirrored_words_are_true_of_the_mirrored_photo(drawn: list[Drawn]) -> None:
+    for one, expression in drawn[:1500]:
         assert can_mirror(expression.text)
         mirrored = mirror_words(expression.text)
         assert mirror_words(mirrored) == expression.text
         assert check(one.mirror(), mirrored).sure == {expression.target}, mirrored
 
 
-def test_sides_are_not_tied_to_classes() -> None:
+def test_sides_are_not_tied_to_classes(drawn: list[Drawn]) -> None:
     table = Counter[tuple[str, str]]()
-    for one, expression in DRAWN:
+    for one, expression in drawn:
         words = {"left", "leftmost"}, {"right", "rightmost"}
         for side, spelled in zip(("left", "right"), words, strict=True):
             if expression.kind == "side" and spelled & set(expression.text.split()):
