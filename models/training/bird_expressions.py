@@ -39,11 +39,7 @@ class Tick:
 
 def ticks_of(states: str, attributes: Attributes) -> list[Tick]:
     """The colours that were ticked for a photo."""
-    return [
-        Tick(part, colour)
-        for part, group in PARTS.items()
-        for colour in attributes.ticked(states, group)
-    ]
+    return [Tick(part, colour) for part, group in PARTS.items() for colour in attributes.ticked(states, group)]
 
 
 def telling(one: str, other: str, attributes: Attributes) -> list[Tick]:

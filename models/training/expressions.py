@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from random import Random
 
 from models.training.claims import KINDS, Claim, Kind, Layout, false_claims, true_claims
+from models.training.nouns import RARE
 
 #: Share of the class alone, where a photo has anything else to say.
 CLASS_SHARE = 0.2
 _BARE_SHARE = 0.65  # of noun phrases without an article
+_RARE_SHARE = 0.25
 
 _ORDINALS = {
     1: ("first", "1st"),
@@ -94,7 +96,7 @@ def draw_expressions(layout: Layout, rng: Random, count: int) -> list[Expression
         if not is_class and not kinds:
             break
         kind: Kind = "class" if is_class else rng.choice(kinds)
-        expression = _say(rng.choice(by_kind[kind]), rng)
+        expression = _say(_pick(by_kind[kind], rng), rng)
         drawn.setdefault(expression.text, expression)
         if not kinds:
             break
@@ -105,7 +107,7 @@ def draw_absent(layout: Layout, rng: Random, count: int) -> list[Expression]:
     """At most `count` different expressions that mean nothing in the photo, of kinds in turn."""
     by_kind = _by_kind(false_claims(layout))
     kinds = [kind for kind in KINDS if by_kind[kind]]
-    drawn = [_say(rng.choice(by_kind[rng.choice(kinds)]), rng) for _ in range(count)] if kinds else []
+    drawn = [_say(_pick(by_kind[rng.choice(kinds)], rng), rng) for _ in range(count)] if kinds else []
     return list({expression.text: expression for expression in drawn}.values())
 
 
@@ -120,6 +122,11 @@ def word_claim(claim: Claim, rng: Random) -> str:
     if claim.kind == "class" and draw > 1 - _BARE_SHARE / 4:
         return f"{'an' if text[0] in 'aeiou' else 'a'} {text}"
     return f"the {text}"
+
+
+def _pick(claims: Sequence[Claim], rng: Random) -> Claim:
+    """A claim, by a rare noun a quarter as often."""
+    return rng.choices(claims, [_RARE_SHARE if claim.noun in RARE else 1.0 for claim in claims])[0]
 
 
 def _say(claim: Claim, rng: Random) -> Expression:

@@ -33,7 +33,9 @@ class Likeness:
     missing: tuple[tuple[str, int], ...]
 
 
-def read_human_expressions(path: Path, sets: Iterable[str] = ("refcoco", "refcoco+", "refcocog", "refclef")) -> list[str]:
+def read_human_expressions(
+    path: Path, sets: Iterable[str] = ("refcoco", "refcoco+", "refcocog", "refclef")
+) -> list[str]:
     """The expressions of `expressions.csv.gz`, of the sets that are named, in the order of the file.
 
     Raises:

@@ -47,4 +47,6 @@ NOUNS: dict[str, frozenset[str]] = {
         "vehicle": "aeroplane bicycle boat bus car motorbike train",
     }.items()
 }
+#: Nouns that people rarely use, or use for want of a better one.
+RARE = frozenset({"aircraft", "kitty", "human", "houseplant", "seat", "animal", "vehicle"})
 CLASSES = tuple(sorted(set().union(*NOUNS.values())))

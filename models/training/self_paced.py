@@ -76,7 +76,7 @@ class SelfPacedLoss(nn.Module):
         return (constant * lengths + weights * (fixed - self.pacing.balance) - constant * fixed).sum(1)
 
     def weights(self, lengths: Tensor) -> Tensor:
-        """d f32 [P, 2], at least 1."""
+        """The weights d f32 [P, 2] of distances f32 [P, 2], at least 1."""
         return (lengths / self.sigma).square().clamp_max(self.pacing.exponent_cap).exp()
 
     @torch.no_grad()

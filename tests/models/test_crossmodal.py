@@ -9,6 +9,7 @@ from torch import Tensor
 from models.layers.crossmodal import AlternateAttention, CrossAttention, JointAttention
 from tests.grounding import CELLS, ONES, READ_CELLS, READ_WORDS, WORDS, identity_layer
 
+
 def close(found: Tensor, expected: list[list[float]]) -> bool:
     return torch.allclose(found[0], torch.tensor(expected), atol=1e-5)
 

@@ -123,10 +123,10 @@ def test_the_answer_depends_on_photo_and_words(model: Referring) -> None:
         assert ((found.box - other.box).abs().amax(1) > 1e-4).all()
 
 
+@pytest.mark.parametrize("interaction", ["alternate", "joint"])
 @torch.inference_mode()
-def test_positions_reach_the_values(model: Referring) -> None:
-    if model.shape.head == "cell":
-        pytest.skip("a cell's place is its centre, which no permutation of the features moves")
+def test_positions_reach_the_values_of_the_papers_head(interaction: Interaction) -> None:
+    model = tiny_model("cls", interaction)
     asked = questions()
     order = torch.randperm(16, generator=torch.Generator().manual_seed(2))
     whole = torch.ones_like(asked.cell_mask)
@@ -202,6 +202,13 @@ def test_group_norm_is_torchs_own() -> None:
         nn.init.uniform_(norm.weight, generator=torch.Generator().manual_seed(5))
     x = torch.rand(2, 12, 5, 7, generator=torch.Generator().manual_seed(6)) * 9 + 3
     assert torch.allclose(ours(x), theirs(x), atol=1e-5)
+
+
+def test_the_coarse_map_is_doubled_bilinearly() -> None:
+    coarse = torch.rand(2, 5, 2, 2, generator=torch.Generator().manual_seed(7))
+    double = GrainedFeatures("tiny_stages", SIZE_PX, 8).get_buffer("double")
+    expected = nn.functional.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
+    assert torch.allclose(double.T @ coarse @ double, expected, atol=1e-6)
 
 
 def test_what_does_not_fit_is_refused() -> None:
