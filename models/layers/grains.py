@@ -109,7 +109,7 @@ class GrainedFeatures(nn.Module):
         )
         # Bilinear, by half pixels: as two products it needs no shapes that an exporter would compute.
         double = F.interpolate(torch.eye(size_px // COARSEST_PX).unsqueeze(0), scale_factor=2.0, mode="linear")
-        self.register_buffer("double", double.squeeze(0), persistent=False)
+        self.register_buffer("doubling", double.squeeze(0), persistent=False)
         self.position = nn.Parameter(torch.empty(self.cells, self.width))
         nn.init.normal_(self.position, std=0.02)
 
@@ -117,7 +117,7 @@ class GrainedFeatures(nn.Module):
         """RGB f32 [B, 3, S, S] in 0..255 -> f32 [B, N, 3 C0], row by row."""
         maps = self.backbone(image)
         fine, middle, coarse = (project(map_) for project, map_ in zip(self.projections, maps, strict=True))
-        double = self.get_buffer("double")
+        double = self.get_buffer("doubling")
         coarse = double.T @ coarse @ double
         joined = torch.cat([F.avg_pool2d(fine, 2), middle, coarse], dim=1)
         return joined.reshape(-1, self.width, self.cells).transpose(1, 2) + self.position

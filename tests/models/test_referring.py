@@ -206,7 +206,7 @@ def test_group_norm_is_torchs_own() -> None:
 
 def test_the_coarse_map_is_doubled_bilinearly() -> None:
     coarse = torch.rand(2, 5, 2, 2, generator=torch.Generator().manual_seed(7))
-    double = GrainedFeatures("tiny_stages", SIZE_PX, 8).get_buffer("double")
+    double = GrainedFeatures("tiny_stages", SIZE_PX, 8).get_buffer("doubling")
     expected = nn.functional.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
     assert torch.allclose(double.T @ coarse @ double, expected, atol=1e-6)
 
