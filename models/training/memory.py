@@ -1,7 +1,7 @@
 """Large blocks of memory stay with the process between the steps of a training.
 
 glibc gives a freed tensor's pages back to the kernel, and the next step takes new ones, each of which costs a page
-fault and is cleared first: that is a sixth of the processor time of a training here, and most of an evaluation's.
+fault and is cleared first: that was a sixth of the processor time of a training on two cores, and half of an evaluation's.
 """
 
 from __future__ import annotations

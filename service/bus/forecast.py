@@ -139,7 +139,7 @@ class Forecast:
             and sum(len(worker.held) for worker in pool.workers) < pool.lanes
         ):
             return 0.0
-        held = sum(count * self.cost_s(held) for worker in pool.workers for held, count in worker.counts.items())
+        held = sum(self.cost_s(other.ticket.job.route) for worker in pool.workers for other in worker.held.values())
         running = held + self._suspected_s(pool) - (pool.lanes - 1) * self.cost_s(route)
         interactive = self._queued_s(pool, Priority.INTERACTIVE)
         bulk = self._queued_s(pool, Priority.BULK)

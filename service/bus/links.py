@@ -12,7 +12,6 @@ idle. So the sum over the requests is the time that the worker was busy, whether
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -46,7 +45,7 @@ class Held(NamedTuple):
 class Worker:
     """A connected worker and its account.
 
-    `counts` is how many requests of each route it holds. `is_paused`: the way to it is full. `is_draining`: it takes no more. `is_alone`: it runs a suspect and gets nothing
+    `is_paused`: the way to it is full. `is_draining`: it takes no more. `is_alone`: it runs a suspect and gets nothing
     else until that is answered.
     """
 
@@ -57,7 +56,6 @@ class Worker:
         self.credit = hello.credit
         self.routes: Mapping[str, RouteInfo] = {info.route: info for info in hello.routes}
         self.held: dict[int, Held] = {}
-        self.counts: Counter[str] = Counter()
         self.is_paused = self.is_draining = self.is_alone = False
         self._weight = 0.0
         self._progress = 0.0
@@ -84,7 +82,6 @@ class Worker:
         weight = self.routes[ticket.job.route].expected_ms
         self._weight += weight
         self.held[ticket.number] = Held(ticket, weight, self._progress)
-        self.counts[ticket.job.route] += 1
 
     def give_back(self, number: int, now: float) -> tuple[Ticket, float] | None:
         """Book a result: the ticket and its cost in worker-seconds, or None if no such request is held."""
@@ -93,14 +90,12 @@ class Worker:
         if held is None:
             return None
         self._weight = self._weight - held.weight if self.held else 0.0
-        self.counts[held.ticket.job.route] -= 1
         return held.ticket, held.weight * (self._progress - held.progress)
 
     def give_all_back(self) -> list[Ticket]:
         """Book the loss of the worker: what it held."""
         tickets = [held.ticket for held in self.held.values()]
         self.held.clear()
-        self.counts.clear()
         return tickets
 
     def view(self) -> WorkerView:

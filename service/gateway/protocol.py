@@ -119,7 +119,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self._bound_head()
         elif self._is_in_body:
             self._bound_body()
-        elif self._timer is None and not self._unanswered:
+        elif self._timer is None and self._idle_since is None and not self._unanswered:
             # Line ends between requests: the connection is idle still.
             self._start_timer(self._limits.head_timeout_s, self._give_up_head)
 

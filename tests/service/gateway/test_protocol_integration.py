@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -281,3 +283,20 @@ def test_a_long_head_that_is_no_http_is_refused_once() -> None:
         connection.sendall(b"GET / HTTP/1.1\r\nx: ")
         connection.sendall(b"a" * 2000 + b"\r\nno colon\r\n\r\n")
         assert read_all(connection).count(b"HTTP/1.1 4") == 1
+
+
+def test_a_connection_rests_its_whole_time_after_a_body_that_was_dropped() -> None:
+    with RunningGateway(FakeBus()) as gateway, gateway.connect() as connection:
+        head, _, body = request(content_encoding="gzip").partition(b"\r\n\r\n")
+        connection.sendall(head + b"\r\n\r\n")
+        assert read_answer(connection).status == 415
+        connection.sendall(body)
+        (resting,) = gateway.server.server_state.connections
+        until = time.monotonic() + WAIT_S
+        while resting._idle_since is None and time.monotonic() < until:  # type: ignore[union-attr]
+            time.sleep(0)  # a connection that begins to rest tells nobody
+        seen: queue.SimpleQueue[object] = queue.SimpleQueue()
+        gateway.in_loop(lambda: seen.put(resting._timer))  # type: ignore[union-attr]
+        assert seen.get(timeout=WAIT_S) is None
+        connection.sendall(request())
+        assert read_answer(connection).status == 200
