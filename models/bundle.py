@@ -7,8 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from models.manifest import BundleError, Manifest, TextInput, file_sha256, read_labels, read_manifest
+from models.manifest import BundleError, Manifest, TextInput, WordsInput, file_sha256, read_labels, read_manifest
+from models.text.expressions import PieceVocabulary
+from models.text.questions import QuestionVocabulary
 from models.text.vocabulary import read_vocabulary
+from models.text.word_files import read_words
+
+#: The classes of what is told apart, or the answers that can be given, stand in labels.csv.
+LABELLED_TASKS = ("classify", "route", "answer")
 
 
 def check_bundle(folder: Path) -> list[str]:
@@ -20,11 +26,22 @@ def check_bundle(folder: Path) -> list[str]:
     faults = _check_place(folder, manifest)
     for name, digest in manifest.files.items():
         faults += _check_file(folder, name, digest)
-    if manifest.task in ("classify", "route"):
+    if manifest.task in LABELLED_TASKS:
         faults += _check_labels(folder, manifest)
-    if manifest.text is not None:
+    if isinstance(manifest.text, TextInput):
         faults += _check_vocabulary(folder, manifest.text)
+    elif manifest.text is not None:
+        faults += _check_words(folder, manifest.text)
     return faults
+
+
+def read_sequence_words(folder: Path, text: WordsInput) -> QuestionVocabulary | PieceVocabulary:
+    """Read the words of a bundle that answers questions or grounds expressions.
+
+    Raises:
+        BundleError: with every fault of the file.
+    """
+    return read_words(folder / text.file, QuestionVocabulary if text.kind == "question" else PieceVocabulary)
 
 
 def _check_place(folder: Path, manifest: Manifest) -> list[str]:
@@ -68,4 +85,14 @@ def _check_vocabulary(folder: Path, text: TextInput) -> list[str]:
     if (vocabulary.phrases, vocabulary.length) != (text.phrases, text.words):
         made = f"{vocabulary.phrases} phrases of {vocabulary.length} words"
         return [f"{text.file} makes {made}; the manifest's 'text' says {text.phrases} of {text.words}"]
+    return []
+
+
+def _check_words(folder: Path, text: WordsInput) -> list[str]:
+    try:
+        words = read_sequence_words(folder, text)
+    except BundleError as error:
+        return [f"{text.file}: {fault}" for fault in error.faults]
+    if words.length != text.length:
+        return [f"{text.file} makes {words.length} ids; the manifest's 'text' says {text.length}"]
     return []

@@ -133,11 +133,11 @@ def _run_of(folder: Path) -> Run:
     import numpy as np
 
     from export.runtime import Graph, Inputs
-    from models.manifest import read_manifest
+    from models.manifest import TextInput, read_manifest
 
     manifest = read_manifest(folder)
     graph = Graph(folder / manifest.graphs["main"])
-    lengths = (manifest.text.phrases, manifest.text.words) if manifest.text is not None else None
+    lengths = (manifest.text.phrases, manifest.text.words) if isinstance(manifest.text, TextInput) else None
 
     def run(images: Pixels) -> Outputs:
         phrases = None if lengths is None else np.zeros((len(images), *lengths), np.int64)

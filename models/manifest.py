@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from packaging.version import InvalidVersion, Version
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 FORMAT = 1
 MANIFEST_BYTES_LIMIT = 1 << 20
@@ -32,6 +41,9 @@ Precision = Literal["fp32", "fp16", "int8"]
 UncertaintyScore = Literal["max_softmax", "energy", "distance"]
 #: `onnx` runs the bundle's graph; the others are the fakes that test the service without weights.
 Backend = Literal["onnx", "echo", "slow", "crash", "wedge", "nan"]
+
+#: What is asked of a system that reads a question or an expression, by system.
+_WORDS_OF = {"hard_attention": "question", "referring": "expression"}
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -53,12 +65,30 @@ class ImageInput(_Part):
 
 
 class TextInput(_Part):
-    """How a text becomes the graph's `phrases` input, int64 [N, phrases, words]: word ids by the vocabulary in `file`."""
+    """How a text about the subject becomes the graph's `phrases`, int64 [N, phrases, words]: word ids by `file`."""
 
     kind: Literal["phrases"] = "phrases"
     phrases: int = Field(ge=3, le=64)
     words: int = Field(ge=2, le=32)
     file: FileName = "vocabulary.json"
+
+
+class WordsInput(_Part):
+    """How a question, or an expression, becomes `tokens` int64 [N, length] and `token_mask` f32: ids by `file`."""
+
+    kind: Literal["question", "expression"]
+    length: int = Field(ge=2, le=64)
+    file: FileName = "vocabulary.json"
+
+
+def _text_form(value: object) -> str:
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return "words" if kind in _WORDS_OF.values() else "phrases"
+
+
+AnyText = Annotated[
+    Annotated[TextInput, Tag("phrases")] | Annotated[WordsInput, Tag("words")], Discriminator(_text_form)
+]
 
 
 class Output(_Part):
@@ -98,7 +128,8 @@ class Calibration(_Part):
     `uncertain_below` flags an answer whose `score` is lower. `conformal` maps a coverage, as a string such as "0.9", to
     the quantile of the nonconformity score 1 - p(label); `conformal_levels` does the same for groups of each level.
     `pooled_temperature` is for several photos of one subject. A text whose agreement with the photo is below
-    `text_conflict_below` speaks of something else.
+    `text_conflict_below` speaks of something else. Of a grounding bundle `temperature` is that of the presence logit and
+    `quality_temperature` that of the quality logit; what is present with less than `absent_below` is not there.
     """
 
     temperature: float = Field(default=1.0, gt=0.01, lt=100)
@@ -108,6 +139,8 @@ class Calibration(_Part):
     conformal_levels: dict[Slug, dict[Coverage, float]] = {}
     pooled_temperature: float | None = Field(default=None, gt=0.01, lt=100)
     text_conflict_below: float | None = None
+    quality_temperature: float | None = Field(default=None, gt=0.01, lt=100)
+    absent_below: float | None = Field(default=None, ge=0, le=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Calibration:
@@ -154,6 +187,10 @@ class Fake(_Part):
     trigger_above: float | None = Field(default=None, ge=0, le=255)
 
 
+def _graphs_of(task: Task) -> set[str]:
+    return {"vision", "fuse"} if task == "ground" else {"main"}
+
+
 class Manifest(_Part):
     """Everything that serving knows about a bundle."""
 
@@ -166,7 +203,7 @@ class Manifest(_Part):
     default: bool = False
     experimental: bool = False
     image: ImageInput
-    text: TextInput | None = None
+    text: AnyText | None = None
     outputs: tuple[Output, ...]
     graphs: dict[Literal["main", "vision", "fuse"], FileName] = {}
     variants: tuple[Variant, ...] = ()
@@ -189,8 +226,8 @@ class Manifest(_Part):
             Version(self.version)
         except InvalidVersion:
             faults.append(f"version {self.version!r} is not a PEP 440 version")
-        if self.backend == "onnx" and "main" not in self.graphs and not {"vision", "fuse"} <= self.graphs.keys():
-            faults.append("graphs must name 'main', or 'vision' and 'fuse'")
+        if self.backend == "onnx" and (needed := _graphs_of(self.task)) - self.graphs.keys():
+            faults.append(f"graphs of a bundle for {self.task!r} must name {' and '.join(map(repr, sorted(needed)))}")
         if self.backend != "onnx" and self.system != "testing":
             faults.append(f"backend {self.backend!r} belongs to system 'testing' only")
         faults.extend(self._text_faults())
@@ -207,12 +244,16 @@ class Manifest(_Part):
         return self
 
     def _text_faults(self) -> list[str]:
-        """Of the classifiers, the bimodal one alone reads a text, and it cannot do without."""
-        if (self.text is not None) == (self.system == "pma"):
+        """Each system that reads words reads its own kind and cannot do without; the others read none."""
+        needed = "phrases" if self.system == "pma" else _WORDS_OF.get(self.system)
+        given = None if self.text is None else self.text.kind
+        if needed == given:
             return []
-        if self.text is None:
-            return ["a pma bundle needs 'text'"]
-        return [f"a bundle of system {self.system!r} reads no text, but 'text' is given"]
+        if given is None:
+            return [f"a {self.system} bundle needs 'text' of kind {needed!r}"]
+        if needed is None:
+            return [f"a bundle of system {self.system!r} reads no text, but 'text' is given"]
+        return [f"a {self.system} bundle reads a text of kind {needed!r}, not {given!r}"]
 
     @property
     def identity(self) -> str:

@@ -8,7 +8,6 @@ the model: whoever asked is answered as if there had been no text.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -17,14 +16,13 @@ from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from models.manifest import BundleError
 from models.text.phrases import read_phrases
 from models.text.synonyms import SYNONYMS, fold
+from models.text.word_files import read_words, write_words
 
 VOCABULARY_NAME = "vocabulary.json"
-VOCABULARY_BYTES_LIMIT = 1 << 20
 PAD = 0
 UNKNOWN = 1
 FIRST_WORD = 2
@@ -157,24 +155,9 @@ def read_vocabulary(path: Path) -> Vocabulary:
     Raises:
         BundleError: with every fault that the schema finds.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(VOCABULARY_BYTES_LIMIT + 1)
-    except OSError as error:
-        raise BundleError(path.name, [f"the file cannot be read ({error.strerror})"]) from error
-    if len(content) > VOCABULARY_BYTES_LIMIT:
-        raise BundleError(path.name, [f"the file is larger than {VOCABULARY_BYTES_LIMIT:,} bytes"])
-    try:
-        return Vocabulary.model_validate(json.loads(content))
-    except ValidationError as error:
-        faults = [f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}" for item in error.errors()]
-        raise BundleError(path.name, faults) from error
-    except (ValueError, RecursionError) as error:
-        raise BundleError(path.name, ["the file is not JSON"]) from error
+    return read_words(path, Vocabulary)
 
 
 def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
     """Write the file that `read_vocabulary` reads; the same vocabulary gives the same bytes."""
-    path.write_text(
-        json.dumps(vocabulary.model_dump(mode="json"), ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
-    )
+    write_words(path, vocabulary)

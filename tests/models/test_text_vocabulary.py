@@ -18,7 +18,7 @@ from models.text import (
     read_vocabulary,
     write_vocabulary,
 )
-from models.text.vocabulary import VOCABULARY_BYTES_LIMIT
+from models.text.word_files import WORD_FILE_BYTES_LIMIT
 
 TRAINING = ["red crown", "white belly", "black and white wings", "short bill", "small bird", "eyering"] * 3 + [
     "rare nape"
@@ -148,7 +148,7 @@ def test_a_file_with_a_fault_is_refused_by_its_name(
         (b"\xff", "not JSON"),
         (b"[" * 100_000, "not JSON"),
         (b"[]", "file: "),
-        (b" " * (VOCABULARY_BYTES_LIMIT + 1), "larger than 1,048,576 bytes"),
+        (b" " * (WORD_FILE_BYTES_LIMIT + 1), "larger than 1,048,576 bytes"),
     ],
     ids=["cut", "bytes", "deep", "list", "large"],
 )
