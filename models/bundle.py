@@ -41,7 +41,8 @@ def read_sequence_words(folder: Path, text: WordsInput) -> QuestionVocabulary | 
     Raises:
         BundleError: with every fault of the file.
     """
-    return read_words(folder / text.file, QuestionVocabulary if text.kind == "question" else PieceVocabulary)
+    path = folder / text.file
+    return read_words(path, QuestionVocabulary) if text.kind == "question" else read_words(path, PieceVocabulary)
 
 
 def _check_place(folder: Path, manifest: Manifest) -> list[str]:
