@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from models.training.answering.cli import evaluate_answers, train_answers
 from models.training.cli import Data, Kind, Limit, distill, explained, train
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def register(app: typer.Typer) -> None:
     app.command("compare")(compare)
     app.command("trust")(trust)
     app.command("router-photos")(router_photos)
+    app.command("train-answers")(train_answers)
+    app.command("evaluate-answers")(evaluate_answers)
 
 
 def evaluate(

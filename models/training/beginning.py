@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from models.backbones import MobileNet, load_efficientnet_lite, load_inat_mobilenet
+from models.layers.cell_encoders import PhotoCells
 from models.pma import PMA, PMAVisual
 from models.s3n import S3N
 from models.systems import adopt
@@ -70,3 +71,17 @@ def begin_with_weights(model: nn.Module, path: Path, sample: Sample) -> None:
         raise DataError(f"{path} does not hold the published weights of {name}") from error
     except ValueError as error:
         raise DataError(str(error)) from error
+
+
+def load_photo_cells(encoder: PhotoCells, path: Path) -> None:
+    """Fill an encoder of cells from the published file of its backbone.
+
+    Raises:
+        DataError: the file holds other weights.
+    """
+    backbone = MobileNet(encoder.spec)
+    try:
+        load_efficientnet_lite(backbone, path)
+    except (EOFError, KeyError, OSError, RuntimeError, UnpicklingError) as error:
+        raise DataError(f"{path} does not hold the published weights of {encoder.spec.name}") from error
+    encoder.load_state_dict(PhotoCells(backbone).state_dict())

@@ -11,21 +11,31 @@ import copy
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from models.training.freezing import freeze
-from models.training.losses import Loss, Moment
+from models.training.losses import Moment
 from models.training.views import Batch
 
 STATE_NAME = "state.pt"
 HISTORY_NAME = "history.jsonl"
+
+
+class Movable(Protocol):
+    """What one step learns from; `Batch` is one, and the loop looks into no other."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+
+
+Step = TypeVar("Step", bound=Movable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +113,7 @@ class Run:
         torch.set_rng_state(state["random"])
         return True
 
-    def train_epoch(self, batches: Iterable[Batch], loss: Loss) -> float:
+    def train_epoch(self, batches: Iterable[Step], loss: Callable[[nn.Module, Step, Moment], Tensor]) -> float:
         """Take one step a batch, then save; returns the mean loss."""
         self.model.train()
         frozen = self.schedule.frozen[self.epoch] if self.schedule.frozen else 0.0
@@ -129,7 +139,7 @@ class Run:
         self._save()
         self.log(blend=blend)
 
-    def _take_step(self, batch: Batch, loss: Loss, moment: Moment) -> float:
+    def _take_step(self, batch: Step, loss: Callable[[nn.Module, Step, Moment], Tensor], moment: Moment) -> float:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.schedule.bf16):
             value = loss(self.model, batch, moment)
         if not torch.isfinite(value):
@@ -174,12 +184,13 @@ class Run:
             file.write(json.dumps(fields) + "\n")
 
 
-def _mixup(batch: Batch, share: float, rng: np.random.Generator) -> Batch:
-    """Blend a share of the batches with their own reverse (Zhang et al., "mixup", ICLR 2018)."""
+def _mixup(batch: Step, share: float, rng: np.random.Generator) -> Step:
+    """Blend a share of the batches of photos with their own reverse (Zhang et al., "mixup", ICLR 2018)."""
     weight = float(rng.beta(0.4, 0.4)) if rng.random() < share else 1.0
-    if weight == 1.0:
+    if weight == 1.0 or not isinstance(batch, Batch):
         return batch
-    return replace(batch, images=batch.images * weight + batch.images.flip(0) * (1 - weight), weight=weight)
+    images = batch.images * weight + batch.images.flip(0) * (1 - weight)
+    return cast("Step", replace(batch, images=images, weight=weight))
 
 
 def _optimiser(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:

@@ -34,6 +34,11 @@ class Question:
     kind: str
 
 
+def is_right(question: Question, answer: str) -> bool:
+    """Whether one item is the whole answer; a question with several is never answered by one."""
+    return question.answers == (answer,)
+
+
 def part_of(split: str, photo: str) -> str:
     """`validation` for the fixed tenth of the training photos, else the split itself."""
     return "validation" if split == "train" and is_validation(photo) else split

@@ -1,0 +1,191 @@
+"""How good answerers are: accuracy by kind of question, near answers, cells read, and what the photo is worth.
+
+Owns which figures there are and how they are shown. Runs under one name are seeds, which are averaged question by
+question; intervals are bootstraps that resample photos, since the questions about a photo are not independent. A control
+that was trained without photos tells what the words alone give away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from models.calibration import Floats
+from models.evaluation.metrics import Bools, Interval, bootstrap, paired
+from models.evaluation.wordnet import WORDNET_FOLDER, Nouns, read_nouns
+from models.evaluation.wups import answer_score
+from models.training.answering.course import gather_lessons
+from models.training.answering.record import load_answerer
+from models.training.answering.replies import reply
+from models.training.answering.sources import read_material
+from models.training.data import DataError
+from models.training.questions import Question, is_right
+
+Names = npt.NDArray[np.str_]
+
+THRESHOLDS = (0.9, 0.0)
+#: The source whose answers are people's own words, which may be nearly right.
+_ROOMS = "rooms"
+_DRAWN = ("relational", "non-relational")
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """The runs of one name: for each question how often it was right, the share of cells read, and the WUPS scores.
+
+    All are f64 [n]; `near` has one row a threshold and is empty where there is no WordNet or no room is asked about.
+    """
+
+    name: str
+    seeds: int
+    right: Floats
+    kept: Floats
+    near: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Questions that were put to several answerers; `lacks_wordnet` tells why there is no WUPS."""
+
+    questions: tuple[Question, ...]
+    answerers: tuple[Answerer, ...]
+    lacks_wordnet: bool
+
+
+def measure_runs(
+    runs: Sequence[tuple[str, Path]], data: Path | None, cells: Path | None, split: str, limit: int | None = None
+) -> Measured:
+    """Put the questions of a split to every run.
+
+    Raises:
+        DataError: a run is none, its data cannot be read, or the runs learnt from different materials.
+    """
+    trained = [load_answerer(folder) for _, folder in runs]
+    materials = {one.record.material for one in trained}
+    if len(materials) > 1:
+        raise DataError(f"the runs learnt from {' and '.join(sorted(materials))}: give runs of one material")
+    asked = read_material(trained[0].record.material, data, limit)
+    questions = tuple(one for part in asked for one in part.questions if one.split == split)
+    if not questions:
+        raise DataError(f"the material has no {split} questions")
+    nouns = _nouns(questions)
+    found: dict[str, list[Answerer]] = {}
+    for (name, _), one in zip(runs, trained, strict=True):
+        lessons = gather_lessons(asked, one.record, one.vocabulary, one.model, cells)
+        replies = reply(one.model, lessons, lessons.rows(split))
+        picks = [one.record.answers[pick] for pick in replies.picks]
+        right = np.array([is_right(*pair) for pair in zip(questions, picks, strict=True)], np.float64)
+        found.setdefault(name, []).append(Answerer(name, 1, right, replies.kept, _near(nouns, questions, picks)))
+    has_rooms = any(_group(one) == _ROOMS for one in questions)
+    return Measured(questions, tuple(_mean(seeds) for seeds in found.values()), has_rooms and nouns is None)
+
+
+def _nouns(questions: Sequence[Question]) -> Nouns | None:
+    if not any(_group(one) == _ROOMS for one in questions) or not WORDNET_FOLDER.is_dir():
+        return None
+    return read_nouns(WORDNET_FOLDER)
+
+
+def _near(nouns: Nouns | None, questions: Sequence[Question], picks: Sequence[str]) -> Floats:
+    """WUPS of each question about a room by threshold; nought for the others."""
+    if nouns is None:
+        return np.zeros((0, len(questions)))
+    scores = np.zeros((len(THRESHOLDS), len(questions)))
+    cache: dict[tuple[str, tuple[str, ...], float], float] = {}
+    for column, (one, pick) in enumerate(zip(questions, picks, strict=True)):
+        if _group(one) != _ROOMS:
+            continue
+        for row, threshold in enumerate(THRESHOLDS):
+            key = (pick, one.answers, threshold)
+            if key not in cache:
+                cache[key] = answer_score(nouns, (pick,), one.answers, threshold)
+            scores[row, column] = cache[key]
+    return scores
+
+
+def _mean(seeds: Sequence[Answerer]) -> Answerer:
+    right, kept, near = (np.mean([getattr(one, name) for one in seeds], axis=0) for name in ("right", "kept", "near"))
+    return Answerer(seeds[0].name, len(seeds), right, kept, near)
+
+
+def _group(question: Question) -> str:
+    return question.kind.partition(" ")[0]
+
+
+def groups_of(questions: Sequence[Question]) -> Mapping[str, Bools]:
+    """The rows of a table: each source or sort of question, its kinds, those with one right answer, and all."""
+    kinds = sorted({one.kind for one in questions})
+    sources = list(dict.fromkeys(_group(one) for one in questions))
+    masks: dict[str, Bools] = {}
+    for source in sources:
+        masks[source] = np.array([_group(one) == source for one in questions])
+        single = np.array([_group(one) == source and len(one.answers) == 1 for one in questions])
+        if 0 < single.sum() < masks[source].sum():
+            masks[f"{source}, one answer"] = single
+        for kind in (kind for kind in kinds if kind.partition(" ")[0] == source):
+            masks[kind] = np.array([one.kind == kind for one in questions])
+    if len(sources) > 1 and not set(sources) <= set(_DRAWN):
+        masks["generated"] = np.array([_group(one) != _ROOMS for one in questions])
+    if len(sources) > 1:
+        masks["all"] = np.ones(len(questions), bool)
+    return masks
+
+
+def to_markdown(measured: Measured, against: str | None = None) -> str:
+    """A table of each answerer, then of the differences from one of them, in per cent and points."""
+    masks = groups_of(measured.questions)
+    photos = np.array([one.photo for one in measured.questions])
+    has_near = any(len(one.near) for one in measured.answerers)
+    lines = [_table(one, masks, photos, has_near) for one in measured.answerers]
+    control = next((one for one in measured.answerers if one.name == against), None)
+    if control is not None:
+        lines += [_differences(one, control, masks, photos) for one in measured.answerers if one is not control]
+    if measured.lacks_wordnet:
+        lines.append(f"No WUPS: WordNet is not in {WORDNET_FOLDER} (Debian's wordnet-base).\n")
+    return "\n".join(lines)
+
+
+def _table(one: Answerer, masks: Mapping[str, Bools], photos: Names, has_near: bool) -> str:
+    seeds = f", mean of {one.seeds} seeds" if one.seeds > 1 else ""
+    near = "".join(f" WUPS@{threshold} |" for threshold in THRESHOLDS) if has_near else ""
+    lines = [
+        f"{one.name}{seeds}\n",
+        f"| questions | number | accuracy | 95 % interval | cells read |{near}",
+        f"|---|---:|---:|---:|---:|{'---:|' * len(THRESHOLDS) if has_near else ''}",
+    ]
+    for name, mask in masks.items():
+        accuracy = _share(one.right[mask], photos[mask])
+        row = f"| {name} | {mask.sum():,} | {_percent(accuracy)} | {100 * one.kept[mask].mean():.1f} |"
+        if has_near:
+            row += "".join(_near_cell(name, scores[mask]) for scores in one.near)
+        lines.append(row)
+    return "\n".join(lines) + "\n"
+
+
+def _near_cell(name: str, scores: Floats) -> str:
+    return f" {100 * scores.mean():.2f} |" if name.startswith(_ROOMS) else "  |"
+
+
+def _share(values: Floats, photos: Names) -> Interval:
+    low, high = bootstrap(values, list(photos))
+    return Interval(float(values.mean()), low, high)
+
+
+def _percent(found: Interval) -> str:
+    return f"{100 * found.mean:.2f} | {100 * found.low:.2f} - {100 * found.high:.2f}"
+
+
+def _differences(one: Answerer, control: Answerer, masks: Mapping[str, Bools], photos: Names) -> str:
+    lines = [
+        f"{one.name} minus {control.name}, points\n",
+        "| questions | difference | 95 % interval |",
+        "|---|---:|---:|",
+    ]
+    for name, mask in masks.items():
+        found = paired(one.right[mask], control.right[mask], list(photos[mask]))
+        lines.append(f"| {name} | {100 * found.mean:+.2f} | {100 * found.low:+.2f} - {100 * found.high:+.2f} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""How hard attention learns to answer: materials of questions, what is looked at, lessons, the course of a run, its record."""

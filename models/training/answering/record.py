@@ -1,0 +1,117 @@
+"""The record of an answerer's run, kept beside its state: enough to continue it and to build its model again.
+
+Owns `run.json` of such runs; the words lie beside it in `vocabulary.json`. The state itself belongs to
+`models.training.loop`, the numbers to the recipes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import msgspec
+import torch
+
+from models.backbones import SPECS, MobileNet
+from models.hard_attention import HardAttention
+from models.layers.cell_encoders import PhotoCells, SceneCells
+from models.text.questions import QuestionVocabulary, read_question_vocabulary
+from models.text.vocabulary import VOCABULARY_NAME
+from models.training.data import DataError
+from models.training.loop import STATE_NAME
+from models.training.recipes.answering import AnswerRecipe, Design, Material, recipe_of
+from models.training.runs import RECORD_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRecord:
+    """What a run is: two runs with equal records do the same.
+
+    `words` counts the ids of the vocabulary, `weights` names what the run started from, `limit` is the number of photos
+    of a part where not all were used.
+    """
+
+    material: Material
+    design: Design
+    answers: tuple[str, ...]
+    words: int
+    epochs: int
+    seed: int
+    weights: str | None = None
+    limit: int | None = None
+    system: Literal["hard_attention"] = "hard_attention"
+
+    @property
+    def recipe(self) -> AnswerRecipe:
+        """The numbers of the run."""
+        return recipe_of(self.material, self.design, self.epochs)
+
+
+class Trained(NamedTuple):
+    """A run's record, its averaged model in evaluation mode, its words, and how many epochs it has taken."""
+
+    record: AnswerRecord
+    model: HardAttention
+    vocabulary: QuestionVocabulary
+    epochs: int
+
+
+def build_answerer(record: AnswerRecord) -> HardAttention:
+    """The model of a record, untrained; the cells of photos are those of a frozen backbone."""
+    recipe = record.recipe
+    encoder: PhotoCells | SceneCells = SceneCells()
+    if recipe.backbone is not None:
+        encoder = PhotoCells(MobileNet(SPECS[recipe.backbone])).requires_grad_(requires_grad=False)
+    return HardAttention(recipe.shape(record.words, len(record.answers), record.design), encoder)
+
+
+def write_answer_record(folder: Path, record: AnswerRecord) -> None:
+    """Write the record of a new run, or check that an old one in `folder` is the same run.
+
+    Raises:
+        DataError: the folder holds another run; the message names what differs.
+    """
+    path = folder / RECORD_NAME
+    if path.exists():
+        kept = read_answer_record(folder)
+        differing = [field.name for field in fields(record) if getattr(kept, field.name) != getattr(record, field.name)]
+        if differing:
+            raise DataError(f"{folder} holds a run with other {', '.join(differing)}; name another folder")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+
+
+def is_answer_run(folder: Path) -> bool:
+    """Whether the folder holds the run of an answerer, and not that of a classifier."""
+    try:
+        return b'"hard_attention"' in (folder / RECORD_NAME).read_bytes()
+    except OSError:
+        return False
+
+
+def read_answer_record(folder: Path) -> AnswerRecord:
+    """Read the record of the run in `folder`; raises DataError where there is none."""
+    try:
+        return msgspec.json.decode((folder / RECORD_NAME).read_bytes(), type=AnswerRecord)
+    except OSError as error:
+        raise DataError(f"{folder} holds no training run ({RECORD_NAME} is missing)") from error
+    except msgspec.DecodeError as error:
+        raise DataError(f"{folder / RECORD_NAME} is not the record of an answerer's run: {error}") from error
+
+
+def load_answerer(folder: Path) -> Trained:
+    """The run's record, model and words.
+
+    Raises:
+        DataError: there is no such run, or it has not finished an epoch.
+    """
+    record = read_answer_record(folder)
+    path = folder / STATE_NAME
+    if not path.exists():
+        raise DataError(f"{folder} has not finished its first epoch")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    model = build_answerer(record)
+    model.load_state_dict(state["averaged"])
+    return Trained(record, model.eval(), read_question_vocabulary(folder / VOCABULARY_NAME), int(state["epoch"]))

@@ -1,0 +1,159 @@
+"""Recipes of the answerers: what one is built of, and every number that its training depends on, by material.
+
+Drawn scenes are answered by a small net that learns from nothing together with the rest; photos by the frozen cells of a
+pretrained backbone, computed once, so that a run takes minutes. The sizes are the reduced ones of two processor cores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from models.hard_attention import HardAttentionShape, Selection
+from models.layers.aggregation import Aggregation
+from models.training.loop import Schedule
+
+Material = Literal["sort_of_clevr", "daquar", "mixed"]
+
+_RELATION_DIVISOR = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """What distinguishes the rows of a comparison: how cells are chosen and joined, and whether there are any."""
+
+    selection: Selection = "han"
+    keep: int = 25
+    aggregation: Aggregation = "sum"
+    fuse_layers: int = 2
+    is_blind: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRecipe:
+    """What an answerer of one material is trained with.
+
+    Without a `backbone` the encoder is the small net for drawn scenes. `length` is how many words of a question are read;
+    words and answers that occur less than `word_minimum` and `answer_minimum` times are not learnt. HAN keeps `opening`
+    cells in the first epochs, one number each: the pairs of few cells cost little, and what they teach is kept.
+    """
+
+    size_px: int
+    backbone: str | None
+    channels: int
+    embedding: int
+    question: int
+    width: int
+    hidden: tuple[int, int]
+    dropout: float
+    smoothing: float
+    length: int
+    word_minimum: int
+    answer_minimum: int
+    schedule: Schedule
+    opening: tuple[int, ...] = ()
+
+    def shape(self, words: int, answers: int, design: Design) -> HardAttentionShape:
+        """The network's structure for a vocabulary, a list of answers and a row's design."""
+        shape = HardAttentionShape(
+            words,
+            answers,
+            channels=self.channels,
+            embedding=self.embedding,
+            question=self.question,
+            width=self.width,
+            hidden=self.hidden,
+            fuse_layers=design.fuse_layers,
+            selection=design.selection,
+            keep=design.keep,
+            aggregation=design.aggregation,
+            places=True,
+            divisor=10.0,
+            dropout=self.dropout,
+        )
+        return with_keep(shape, design.keep)
+
+    def keep(self, epoch: int, design: Design) -> int:
+        """How many cells HAN keeps in an epoch."""
+        return min(self.opening[epoch], design.keep) if epoch < len(self.opening) else design.keep
+
+
+def with_keep(shape: HardAttentionShape, keep: int) -> HardAttentionShape:
+    """The same network with another number of cells; the sum over pairs keeps its scale."""
+    divisor = keep**2 / _RELATION_DIVISOR if shape.aggregation == "relation" else shape.divisor
+    return replace(shape, keep=keep, divisor=divisor)
+
+
+_SCHEDULE = Schedule(
+    sizes_px=(320,) * 15,  # the best epoch of 30 was always an early one: 6,000 questions are soon learnt by heart
+    batch=128,
+    lr=1e-3,
+    head_lr_factor=1.0,  # all of it is new
+    weight_decay=0.02,
+    warmup_steps=100,
+    ema_decay=0.995,  # a run has less than a thousand steps
+    clip_norm=5.0,
+    mixup_share=0.0,
+    bf16=False,
+)
+DAQUAR = AnswerRecipe(
+    size_px=320,  # 10 x 10 cells at stride 32
+    backbone="efficientnet_lite0",
+    channels=320,
+    embedding=128,
+    question=256,
+    width=256,
+    hidden=(256, 512),
+    dropout=0.4,
+    smoothing=0.05,
+    length=30,
+    word_minimum=2,  # so that the unknown word is met in training
+    answer_minimum=1,  # 582 words, and each is some test question's answer
+    schedule=_SCHEDULE,
+)
+MIXED = replace(
+    DAQUAR,
+    dropout=0.2,  # ten times the questions
+    answer_minimum=3,
+    schedule=replace(_SCHEDULE, sizes_px=(320,) * 12, warmup_steps=300, ema_decay=0.998),
+)
+SORT_OF_CLEVR = AnswerRecipe(
+    size_px=75,
+    backbone=None,
+    channels=32,
+    embedding=32,
+    question=128,
+    width=128,  # of two dozen words and six shapes there is not more to tell
+    hidden=(256, 256),
+    dropout=0.0,  # scenes enough
+    smoothing=0.0,  # the answers are certain
+    length=14,
+    word_minimum=1,
+    answer_minimum=1,
+    schedule=Schedule(
+        sizes_px=(75,) * 4,
+        batch=320,  # 16 scenes with all their questions, so that a scene is encoded once
+        lr=1e-3,
+        head_lr_factor=1.0,
+        weight_decay=1e-4,
+        warmup_steps=200,
+        ema_decay=0.998,
+        clip_norm=5.0,
+        mixup_share=0.0,
+        bf16=False,
+    ),
+)
+RECIPES: Mapping[Material, AnswerRecipe] = {"sort_of_clevr": SORT_OF_CLEVR, "daquar": DAQUAR, "mixed": MIXED}
+
+
+def recipe_of(material: Material, design: Design, epochs: int | None = None) -> AnswerRecipe:
+    """The recipe of a row; relations take longer to learn, and all but the last epochs of them go by few cells."""
+    recipe = RECIPES[material]
+    schedule = recipe.schedule
+    if design.aggregation == "relation":
+        schedule = replace(schedule, sizes_px=(recipe.size_px,) * 8, lr=schedule.lr / 2, bf16=True)
+    if epochs is not None:
+        schedule = replace(schedule, sizes_px=(recipe.size_px,) * epochs)
+    opening = (10,) * max(0, schedule.epochs - 1) if design.aggregation == "relation" else ()
+    return replace(recipe, schedule=schedule, opening=opening if design.selection == "han" else ())
