@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.calibration import Floats
-from models.evaluation.metrics import Bools, Interval, bootstrap, paired
+from models.evaluation.figures import table
+from models.evaluation.metrics import Bools, bootstrap, paired
 from models.evaluation.wordnet import WORDNET_FOLDER, Nouns, read_nouns
 from models.evaluation.wups import answer_score
 from models.training.answering.course import gather_lessons
@@ -151,41 +152,22 @@ def to_markdown(measured: Measured, against: str | None = None) -> str:
 
 def _table(one: Answerer, masks: Mapping[str, Bools], photos: Names, has_near: bool) -> str:
     seeds = f", mean of {one.seeds} seeds" if one.seeds > 1 else ""
-    near = "".join(f" WUPS@{threshold} |" for threshold in THRESHOLDS) if has_near else ""
-    lines = [
-        f"{one.name}{seeds}\n",
-        f"| questions | number | accuracy | 95 % interval | cells read |{near}",
-        f"|---|---:|---:|---:|---:|{'---:|' * len(THRESHOLDS) if has_near else ''}",
-    ]
+    near = [f"WUPS@{threshold}" for threshold in THRESHOLDS] if has_near else []
+    lines = [["questions", "number", "accuracy", "95 % interval", "cells read", *near]]
     for name, mask in masks.items():
-        accuracy = _share(one.right[mask], photos[mask])
-        row = f"| {name} | {mask.sum():,} | {_percent(accuracy)} | {100 * one.kept[mask].mean():.1f} |"
+        low, high = bootstrap(one.right[mask], list(photos[mask]))
+        accuracy = [f"{100 * one.right[mask].mean():.2f}", f"{100 * low:.2f} - {100 * high:.2f}"]
+        line = [name, f"{mask.sum():,}", *accuracy, f"{100 * one.kept[mask].mean():.1f}"]
         if has_near:
-            row += "".join(_near_cell(name, scores[mask]) for scores in one.near)
-        lines.append(row)
-    return "\n".join(lines) + "\n"
-
-
-def _near_cell(name: str, scores: Floats) -> str:
-    return f" {100 * scores.mean():.2f} |" if name.startswith(_ROOMS) else "  |"
-
-
-def _share(values: Floats, photos: Names) -> Interval:
-    low, high = bootstrap(values, list(photos))
-    return Interval(float(values.mean()), low, high)
-
-
-def _percent(found: Interval) -> str:
-    return f"{100 * found.mean:.2f} | {100 * found.low:.2f} - {100 * found.high:.2f}"
+            is_room = name.startswith(_ROOMS)
+            line += [f"{100 * scores[mask].mean():.2f}" if is_room else "" for scores in one.near]
+        lines.append(line)
+    return f"{one.name}{seeds}\n\n{table(lines)}"
 
 
 def _differences(one: Answerer, control: Answerer, masks: Mapping[str, Bools], photos: Names) -> str:
-    lines = [
-        f"{one.name} minus {control.name}, points\n",
-        "| questions | difference | 95 % interval |",
-        "|---|---:|---:|",
-    ]
+    lines = [["questions", "difference", "95 % interval"]]
     for name, mask in masks.items():
         found = paired(one.right[mask], control.right[mask], list(photos[mask]))
-        lines.append(f"| {name} | {100 * found.mean:+.2f} | {100 * found.low:+.2f} - {100 * found.high:+.2f} |")
-    return "\n".join(lines) + "\n"
+        lines.append([name, f"{100 * found.mean:+.2f}", f"{100 * found.low:+.2f} to {100 * found.high:+.2f}"])
+    return f"{one.name} minus {control.name}, points\n\n{table(lines)}"

@@ -19,7 +19,8 @@ from models.preprocess import prepare_decoders
 from models.progress import progress_bar
 from models.systems import adopt
 from models.text.questions import QuestionVocabulary, build_question_vocabulary
-from models.text.vocabulary import VOCABULARY_NAME, write_vocabulary
+from models.text.vocabulary import VOCABULARY_NAME
+from models.text.word_files import write_words
 from models.training.answering.lessons import Lessons, QuestionBatch
 from models.training.answering.record import AnswerRecord, build_answerer, load_answerer, write_answer_record
 from models.training.answering.replies import AnswerLoss, reply
@@ -70,18 +71,9 @@ def train_answerer(request: Request) -> HardAttention:
     answers = answer_list(questions, recipe.answer_minimum)
     taught = (one.text for one in questions if one.split == "train")
     vocabulary = build_question_vocabulary(taught, recipe.word_minimum, recipe.length)
-    record = AnswerRecord(
-        material=request.material,
-        design=request.design,
-        answers=answers,
-        words=vocabulary.size,
-        epochs=recipe.schedule.epochs,
-        seed=request.seed,
-        weights=_origin(request),
-        limit=request.limit,
-    )
+    record = _record(request, vocabulary.size, answers)
     write_answer_record(request.out, record)
-    write_vocabulary(request.out / VOCABULARY_NAME, vocabulary)
+    write_words(request.out / VOCABULARY_NAME, vocabulary)
     model = _begin(request, record)
     lessons = gather_lessons(material, record, vocabulary, model, request.cells)
     return _learn(model, record, lessons, request.out)
@@ -117,11 +109,25 @@ def _sights(material: Sequence[Asked], record: AnswerRecord, model: HardAttentio
     return keep_cells(material, model.encoder, record.recipe.size_px, cells)
 
 
+def _record(request: Request, words: int, answers: tuple[str, ...]) -> AnswerRecord:
+    return AnswerRecord(
+        material=request.material,
+        design=request.design,
+        answers=answers,
+        words=words,
+        epochs=recipe_of(request.material, request.design, request.epochs).schedule.epochs,
+        seed=request.seed,
+        weights=_origin(request),
+        limit=request.limit,
+    )
+
+
 def _check(request: Request) -> None:
     """Refuse what does not go together."""
     backbone = RECIPES[request.material].backbone
+    sees_photos = backbone is not None and not request.design.is_blind
     is_new = not (request.out / STATE_NAME).exists()
-    if backbone is not None and is_new and request.weights is None and request.init is None:
+    if sees_photos and is_new and request.weights is None and request.init is None:
         raise DataError(f"{request.material} needs --weights: the published ones of {backbone}")
     if backbone is None and request.weights is not None:
         raise DataError(f"{request.material} learns its cells from nothing; leave --weights out")
@@ -153,7 +159,7 @@ def _learn(model: HardAttention, record: AnswerRecord, lessons: Lessons, folder:
     batch = min(recipe.schedule.batch, len(rows))
     if not batch:
         raise DataError(f"{record.material} has no question to train on")
-    steps = len(rows) // batch
+    steps = min(len(rows), recipe.epoch_questions or len(rows)) // batch
     run = Run(model, recipe.schedule, folder, steps, record.seed)
     run.resume()
     averaged = run.averaged
@@ -172,7 +178,7 @@ def _learn(model: HardAttention, record: AnswerRecord, lessons: Lessons, folder:
             keep = recipe.keep(run.epoch, design)
             for one in (model, averaged):
                 one.shape = with_keep(one.shape, keep)
-            run.train_epoch(counted(lessons.epoch(rows, batch, record.seed * 1000 + run.epoch)), loss)
+            run.train_epoch(counted(lessons.epoch(rows, batch, steps, record.seed * 1000 + run.epoch)), loss)
             run.log(epoch=run.epoch, keep=keep, **_validate(averaged, lessons))
     return averaged
 

@@ -71,8 +71,8 @@ class Lessons:
         rows = self.rows("train")
         return rows[[not known.isdisjoint(self.questions[row].answers) for row in rows]]
 
-    def epoch(self, rows: Places, batch: int, seed: int) -> Iterator[QuestionBatch]:
-        """All rows in a new order; the last incomplete batch is left out.
+    def epoch(self, rows: Places, batch: int, steps: int, seed: int) -> Iterator[QuestionBatch]:
+        """The first batches of the rows in a new order.
 
         The questions about a picture that has to be encoded follow one another, so that it is encoded once.
         """
@@ -81,8 +81,8 @@ class Lessons:
         if self._sights.are_pictures:
             turn = rng.permutation(self._places.max() + 1)
             rows = rows[np.argsort(turn[self._places[rows]], kind="stable")]
-        for start in range(0, len(rows) - batch + 1, batch):
-            yield self.batch(rows[start : start + batch])
+        for step in range(steps):
+            yield self.batch(rows[step * batch : (step + 1) * batch])
 
     def batch(self, rows: Places) -> QuestionBatch:
         """Some questions as tensors."""

@@ -16,8 +16,9 @@ import torch
 from models.backbones import SPECS, MobileNet
 from models.hard_attention import HardAttention
 from models.layers.cell_encoders import PhotoCells, SceneCells
-from models.text.questions import QuestionVocabulary, read_question_vocabulary
+from models.text.questions import QuestionVocabulary
 from models.text.vocabulary import VOCABULARY_NAME
+from models.text.word_files import read_words
 from models.training.data import DataError
 from models.training.loop import STATE_NAME
 from models.training.recipes.answering import AnswerRecipe, Design, Material, recipe_of
@@ -114,4 +115,4 @@ def load_answerer(folder: Path) -> Trained:
     state = torch.load(path, map_location="cpu", weights_only=True)
     model = build_answerer(record)
     model.load_state_dict(state["averaged"])
-    return Trained(record, model.eval(), read_question_vocabulary(folder / VOCABULARY_NAME), int(state["epoch"]))
+    return Trained(record, model.eval(), read_words(folder / VOCABULARY_NAME, QuestionVocabulary), int(state["epoch"]))

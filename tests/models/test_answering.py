@@ -1,0 +1,263 @@
+"""Learning to answer, on tiny materials: what is asked, what is looked at, how a run goes, what its evaluation says."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from models.backbones import SPECS, MobileNet, _efficientnet_key
+from models.evaluation import answering
+from models.evaluation.answering import Answerer, Measured, groups_of, measure_runs, to_markdown
+from models.text.questions import build_question_vocabulary
+from models.training.answering import course
+from models.training.answering.course import Request, train_answerer
+from models.training.answering.lessons import Lessons
+from models.training.answering.record import is_answer_run, load_answerer
+from models.training.answering.replies import reply
+from models.training.answering.sights import Nothing, Pictures
+from models.training.answering.sources import drawn_scenes, read_material
+from models.training.data import DataError
+from models.training.loop import HISTORY_NAME
+from models.training.questions import Question, answer_list
+from models.training.recipes import answering as recipes
+from models.training.recipes.answering import Design, recipe_of
+from tests.photosets import TINY
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+ROOMS = (("what colour is the wall", "red"), ("what is on the table", "lamp, cup"), ("how many chairs", "2"))
+RELATION = Design("han", 4, "relation")
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small networks, two short epochs, and cells of a tiny backbone: 40 px give 10 x 10."""
+    monkeypatch.setitem(SPECS, "tiny", TINY)
+    for name, changes in {
+        "sort_of_clevr": {"epoch_questions": 40},
+        "daquar": {"backbone": "tiny", "channels": 8, "size_px": 40, "word_minimum": 1},
+    }.items():
+        old = recipes.RECIPES[name]  # type: ignore[index]
+        schedule = replace(old.schedule, sizes_px=(1, 1), batch=10, warmup_steps=1, ema_decay=0.5)
+        small = replace(old, embedding=8, question=8, width=8, hidden=(8, 8), schedule=schedule, **changes)  # type: ignore[arg-type]
+        monkeypatch.setitem(recipes.RECIPES, name, small)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like DAQUAR's: nine photos to learn from, two of them to validate, and two to test on."""
+    root = tmp_path_factory.mktemp("daquar")
+    (root / "photos").mkdir()
+    for split, numbers in (("train", range(12)), ("test", range(20, 22))):
+        with (root / f"qa_{split}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["photo", "question", "answer"])
+            writer.writerows((f"image{number}", *asked) for number in numbers for asked in ROOMS)
+        for number in numbers:
+            pixels = np.random.default_rng(number).integers(0, 256, (40, 50, 3), np.uint8)
+            Image.fromarray(pixels).save(root / "photos" / f"image{number}.webp", lossless=True)
+    return root
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny backbone in the form in which its large relative is published."""
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("weights") / "tiny.pth"
+    torch.save({_efficientnet_key(key): value for key, value in MobileNet(TINY).state_dict().items()}, path)
+    return path
+
+
+def drawn_lessons(scenes: int, encoder_sees: bool = True) -> Lessons:
+    asked = drawn_scenes(scenes)
+    assert asked.drawn is not None
+    place = {photo: number for number, photo in enumerate(dict.fromkeys(one.photo for one in asked.questions))}
+    places = np.array([place[one.photo] for one in asked.questions])
+    vocabulary = build_question_vocabulary((one.text for one in asked.questions), length=14)
+    sights = Pictures(asked.drawn) if encoder_sees else Nothing(100, 32)
+    return Lessons(asked.questions, vocabulary, answer_list(asked.questions), places, sights)
+
+
+def test_each_picture_of_a_batch_is_seen_once() -> None:
+    lessons = drawn_lessons(4)
+    for batch in lessons.epoch(lessons.taught(), 20, 4, seed=1):
+        assert batch.seen.shape == (1, 3, 75, 75)
+        assert batch.which.tolist() == [0] * 20
+        assert batch.mask.sum(1).max() == batch.tokens.shape[1]
+        assert batch.targets.sum(1).tolist() == [1.0] * 20
+
+
+def test_an_epoch_has_every_question_once_in_an_order_of_its_own() -> None:
+    lessons = drawn_lessons(3)
+    first, second = (
+        torch.cat([batch.targets.argmax(1) for batch in lessons.epoch(lessons.taught(), 20, 3, seed)])
+        for seed in (1, 2)
+    )
+    assert sorted(first.tolist()) == sorted(second.tolist())
+    assert first.tolist() != second.tolist()
+
+
+def test_a_question_sees_its_own_picture() -> None:
+    lessons = drawn_lessons(3)
+    rows = lessons.rows("train")[[0, 25, 45, 5]]
+    batch = lessons.batch(rows)
+    pictures = drawn_scenes(3).drawn
+    assert pictures is not None
+    for row, which in zip(rows, batch.which.tolist(), strict=True):
+        own = torch.from_numpy(pictures[row // 20]).permute(2, 0, 1).float()
+        assert torch.equal(batch.seen[which], own)
+
+
+def test_the_control_sees_nothing() -> None:
+    batch = drawn_lessons(2, encoder_sees=False).batch(np.arange(30))
+    assert not batch.seen.any()
+    assert batch.seen.shape == (2, 100, 32)
+
+
+def test_what_has_no_answer_in_the_list_is_not_taught() -> None:
+    asked = [Question(Path(), f"p{n}", "train", "what is it", (answer,), "thing") for n, answer in enumerate("abb")]
+    vocabulary = build_question_vocabulary(["what is it"])
+    lessons = Lessons(asked, vocabulary, answer_list(asked, minimum=2), np.arange(3), Nothing(100, 4))
+    assert lessons.taught().tolist() == [1, 2]
+
+
+def test_relations_open_with_few_cells_and_end_with_all() -> None:
+    recipe = recipe_of("sort_of_clevr", Design("han", 25, "relation"), epochs=5)
+    assert [recipe.keep(epoch, Design("han", 25, "relation")) for epoch in range(5)] == [10, 10, 10, 25, 25]
+    assert recipe_of("sort_of_clevr", Design("han", 25, "sum"), epochs=2).opening == ()
+
+
+def test_a_run_continued_in_its_folder_ends_as_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = Request("sort_of_clevr", tmp_path / "whole", RELATION, limit=4, epochs=3)
+    whole = train_answerer(request)
+
+    def stop(*_: object) -> dict[str, object]:
+        if (tmp_path / "parts" / "state.pt").exists():
+            raise KeyboardInterrupt
+        return {}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(course, "_validate", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_answerer(replace(request, out=tmp_path / "parts"))
+    continued = train_answerer(replace(request, out=tmp_path / "parts"))
+    assert all(torch.equal(whole.state_dict()[name], tensor) for name, tensor in continued.state_dict().items())
+    assert whole.shape.keep == continued.shape.keep == 4
+    lines = [json.loads(line) for line in (tmp_path / "whole" / HISTORY_NAME).read_text().splitlines()]
+    assert lines[-1]["kept"] == pytest.approx(0.04)
+    assert {"all", "relational nearest", "non-relational left"} <= lines[-1]["validation"].keys()
+
+
+def test_a_run_may_begin_with_anothers_weights(tmp_path: Path) -> None:
+    first = train_answerer(Request("sort_of_clevr", tmp_path / "sum", Design("han", 9), limit=3, epochs=1))
+    request = Request("sort_of_clevr", tmp_path / "next", RELATION, init=tmp_path / "sum", limit=3, epochs=1)
+    record = course._record(request, first.shape.words, load_answerer(tmp_path / "sum").record.answers)
+    begun = course._begin(request, record)
+    assert torch.equal(begun.fusion.cell.weight, first.fusion.cell.weight)
+    assert record.weights == "run sum"
+
+
+def test_photos_are_answered_from_cells_that_runs_share(rooms: Path, weights: Path, tmp_path: Path) -> None:
+    request = Request("daquar", tmp_path / "one", Design("han", 9), rooms, tmp_path / "cells", weights, epochs=1)
+    train_answerer(request)
+    (kept,) = (tmp_path / "cells").iterdir()
+    made = kept.stat().st_mtime_ns
+    train_answerer(replace(request, out=tmp_path / "two", seed=1))
+    train_answerer(replace(request, out=tmp_path / "blind", design=Design("han", 9, is_blind=True), weights=None))
+    assert [path.stat().st_mtime_ns for path in (tmp_path / "cells").iterdir()] == [made]
+    assert is_answer_run(tmp_path / "one")
+
+    trained = load_answerer(tmp_path / "one")
+    lessons = course.gather_lessons(
+        read_material("daquar", rooms), trained.record, trained.vocabulary, trained.model, tmp_path / "cells"
+    )
+    image = torch.from_numpy(np.asarray(Image.open(rooms / "photos" / "image20.webp").resize((40, 40)))).permute(
+        2, 0, 1
+    )
+    assert lessons.batch(lessons.rows("test")[:1]).seen.shape == (1, 100, 8)
+    assert trained.model.look(image[None].float()).shape == (1, 100, 8)
+    found = reply(trained.model, lessons, lessons.rows("test"))
+    assert found.kept.tolist() == [0.09] * 6
+
+    names = [("seen", tmp_path / "one"), ("seen", tmp_path / "two"), ("blind", tmp_path / "blind")]
+    measured = measure_runs(names, rooms, tmp_path / "cells", "test")
+    assert [(one.name, one.seeds) for one in measured.answerers] == [("seen", 2), ("blind", 1)]
+    text = to_markdown(measured, "blind")
+    assert "seen, mean of 2 seeds" in text
+    assert "seen minus blind, points" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"data": None}, "needs --data: the folder of DAQUAR"),
+        ({"weights": None}, "needs --weights: the published ones of tiny"),
+        ({"cells": None}, "needs --cells"),
+        ({"material": "sort_of_clevr"}, "leave --weights out"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    rooms: Path, weights: Path, tmp_path: Path, changes: dict[str, object], fault: str
+) -> None:
+    request = Request("daquar", tmp_path / "run", Design(), rooms, tmp_path / "cells", weights)
+    with pytest.raises(DataError, match=fault):
+        train_answerer(replace(request, **changes))  # type: ignore[arg-type]
+
+
+def test_a_folder_takes_no_second_run(tmp_path: Path) -> None:
+    request = Request("sort_of_clevr", tmp_path / "run", limit=2, epochs=1)
+    train_answerer(request)
+    with pytest.raises(DataError, match="a run with other design, seed"):
+        train_answerer(replace(request, seed=1, design=RELATION))
+
+
+def question(photo: str, kind: str, *answers: str) -> Question:
+    return Question(Path(), photo, "test", "what", answers, kind)
+
+
+def test_rows_of_the_table_are_sources_kinds_and_all() -> None:
+    asked = [
+        question("a", "rooms thing", "x"),
+        question("a", "rooms count", "1", "2"),
+        question("b", "scenes side", "no"),
+    ]
+    assert {name: mask.tolist() for name, mask in groups_of(asked).items()} == {
+        "rooms": [True, True, False],
+        "rooms, one answer": [True, False, False],
+        "rooms count": [False, True, False],
+        "rooms thing": [True, False, False],
+        "scenes": [False, False, True],
+        "scenes side": [False, False, True],
+        "generated": [False, False, True],
+        "all": [True, True, True],
+    }
+
+
+def test_the_table_tells_what_the_photo_is_worth() -> None:
+    asked = tuple(question(f"p{n}", "rooms thing", "x") for n in range(40))
+    right, half = np.ones(40), np.tile([0.0, 1.0], 20)
+    near = np.stack([right, right])
+    measured = Measured(
+        asked,
+        (Answerer("seen", 5, right, np.full(40, 0.25), near), Answerer("blind", 5, half, np.full(40, 0.25), near)),
+        lacks_wordnet=False,
+    )
+    text = to_markdown(measured, "blind")
+    assert "| rooms       |     40 |   100.00 | 100.00 - 100.00 |       25.0 |   100.00 |   100.00 |" in text
+    assert "+50.00" in text
+    assert "No WUPS" not in text
+
+
+def test_without_wordnet_the_table_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(answering, "WORDNET_FOLDER", tmp_path / "none")
+    asked = (question("p", "rooms thing", "x"),)
+    assert answering._nouns(asked) is None
+    measured = Measured(asked, (Answerer("seen", 1, np.ones(1), np.ones(1), np.zeros((0, 1))),), lacks_wordnet=True)
+    assert "Debian's wordnet-base" in to_markdown(measured)
