@@ -73,19 +73,31 @@ def measure_runs(
     questions = tuple(one for part in asked for one in part.questions if one.split == split)
     if not questions:
         raise DataError(f"the material has no {split} questions")
-    nouns = _nouns(questions)
+    nouns = nouns_for(questions)
     found: dict[str, list[Answerer]] = {}
     for (name, _), one in zip(runs, trained, strict=True):
         lessons = gather_lessons(asked, one.record, one.vocabulary, one.model, cells)
         replies = reply(one.model, lessons, lessons.rows(split))
         picks = [one.record.answers[pick] for pick in replies.picks]
-        right = np.array([is_right(*pair) for pair in zip(questions, picks, strict=True)], np.float64)
-        found.setdefault(name, []).append(Answerer(name, 1, right, replies.kept, _near(nouns, questions, picks)))
-    has_rooms = any(_group(one) == _ROOMS for one in questions)
-    return Measured(questions, tuple(_mean(seeds) for seeds in found.values()), has_rooms and nouns is None)
+        found.setdefault(name, []).append(judge(name, questions, picks, replies.kept, nouns))
+    return Measured(questions, tuple(_mean(seeds) for seeds in found.values()), lacks_nouns(questions, nouns))
 
 
-def _nouns(questions: Sequence[Question]) -> Nouns | None:
+def judge(
+    name: str, questions: Sequence[Question], picks: Sequence[str], kept: Floats, nouns: Nouns | None
+) -> Answerer:
+    """What one run is worth, from its answers to the questions and the shares of the cells that it read."""
+    right = np.array([is_right(*pair) for pair in zip(questions, picks, strict=True)], np.float64)
+    return Answerer(name, 1, right, kept, _near(nouns, questions, picks))
+
+
+def lacks_nouns(questions: Sequence[Question], nouns: Nouns | None) -> bool:
+    """Whether near answers would count, but there is no WordNet to tell them."""
+    return nouns is None and any(_group(one) == _ROOMS for one in questions)
+
+
+def nouns_for(questions: Sequence[Question]) -> Nouns | None:
+    """WordNet, where it is installed and some answers are people's own words."""
     if not any(_group(one) == _ROOMS for one in questions) or not WORDNET_FOLDER.is_dir():
         return None
     return read_nouns(WORDNET_FOLDER)
@@ -134,6 +146,13 @@ def groups_of(questions: Sequence[Question]) -> Mapping[str, Bools]:
     if len(sources) > 1:
         masks["all"] = np.ones(len(questions), bool)
     return masks
+
+
+def metrics(measured: Measured, split: str) -> dict[str, float]:
+    """Flat names and values of the first answerer for a manifest: `test rooms/accuracy`."""
+    right = measured.answerers[0].right
+    masks = groups_of(measured.questions)
+    return {f"{split} {name}/accuracy": round(float(right[mask].mean()), 4) for name, mask in masks.items()}
 
 
 def to_markdown(measured: Measured, against: str | None = None) -> str:

@@ -10,11 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import typer
 from PIL import Image
+from typer.testing import CliRunner
 
+import models.cli
 from models.backbones import SPECS, MobileNet, _efficientnet_key
 from models.evaluation import answering
 from models.evaluation.answering import Answerer, Measured, groups_of, measure_runs, to_markdown
+from models.preprocess import preprocess
 from models.text.questions import build_question_vocabulary
 from models.training.answering import course
 from models.training.answering.course import Request, train_answerer
@@ -28,12 +32,13 @@ from models.training.loop import HISTORY_NAME
 from models.training.questions import Question, answer_list
 from models.training.recipes import answering as recipes
 from models.training.recipes.answering import Design, recipe_of
+from models.training.views import to_tensor
 from tests.photosets import TINY
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 ROOMS = (("what colour is the wall", "red"), ("what is on the table", "lamp, cup"), ("how many chairs", "2"))
-RELATION = Design("han", 4, "relation")
+PAIRS = Design("han", 4, "pairwise")
 
 
 @pytest.fixture(autouse=True)
@@ -135,7 +140,7 @@ def test_relations_open_with_few_cells_and_end_with_all() -> None:
 
 
 def test_a_run_continued_in_its_folder_ends_as_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    request = Request("sort_of_clevr", tmp_path / "whole", RELATION, limit=4, epochs=3)
+    request = Request("sort_of_clevr", tmp_path / "whole", PAIRS, limit=4, epochs=3)
     whole = train_answerer(request)
 
     def stop(*_: object) -> dict[str, object]:
@@ -157,7 +162,7 @@ def test_a_run_continued_in_its_folder_ends_as_one_go(tmp_path: Path, monkeypatc
 
 def test_a_run_may_begin_with_anothers_weights(tmp_path: Path) -> None:
     first = train_answerer(Request("sort_of_clevr", tmp_path / "sum", Design("han", 9), limit=3, epochs=1))
-    request = Request("sort_of_clevr", tmp_path / "next", RELATION, init=tmp_path / "sum", limit=3, epochs=1)
+    request = Request("sort_of_clevr", tmp_path / "next", PAIRS, init=tmp_path / "sum", limit=3, epochs=1)
     record = course._record(request, first.shape.words, load_answerer(tmp_path / "sum").record.answers)
     begun = course._begin(request, record)
     assert torch.equal(begun.fusion.cell.weight, first.fusion.cell.weight)
@@ -178,11 +183,10 @@ def test_photos_are_answered_from_cells_that_runs_share(rooms: Path, weights: Pa
     lessons = course.gather_lessons(
         read_material("daquar", rooms), trained.record, trained.vocabulary, trained.model, tmp_path / "cells"
     )
-    image = torch.from_numpy(np.asarray(Image.open(rooms / "photos" / "image20.webp").resize((40, 40)))).permute(
-        2, 0, 1
-    )
-    assert lessons.batch(lessons.rows("test")[:1]).seen.shape == (1, 100, 8)
-    assert trained.model.look(image[None].float()).shape == (1, 100, 8)
+    pixels = preprocess((rooms / "photos" / "image20.webp").read_bytes(), 40, "squash")[0]
+    kept_cells = lessons.batch(lessons.rows("test")[:1]).seen
+    with torch.inference_mode():
+        assert torch.allclose(kept_cells, trained.model.look(to_tensor([pixels])), rtol=2e-3, atol=2e-3)
     found = reply(trained.model, lessons, lessons.rows("test"))
     assert found.kept.tolist() == [0.09] * 6
 
@@ -215,7 +219,7 @@ def test_a_folder_takes_no_second_run(tmp_path: Path) -> None:
     request = Request("sort_of_clevr", tmp_path / "run", limit=2, epochs=1)
     train_answerer(request)
     with pytest.raises(DataError, match="a run with other design, seed"):
-        train_answerer(replace(request, seed=1, design=RELATION))
+        train_answerer(replace(request, seed=1, design=PAIRS))
 
 
 def question(photo: str, kind: str, *answers: str) -> Question:
@@ -258,6 +262,20 @@ def test_the_table_tells_what_the_photo_is_worth() -> None:
 def test_without_wordnet_the_table_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(answering, "WORDNET_FOLDER", tmp_path / "none")
     asked = (question("p", "rooms thing", "x"),)
-    assert answering._nouns(asked) is None
+    assert answering.nouns_for(asked) is None
+    assert answering.lacks_nouns(asked, None)
     measured = Measured(asked, (Answerer("seen", 1, np.ones(1), np.ones(1), np.zeros((0, 1))),), lacks_wordnet=True)
     assert "Debian's wordnet-base" in to_markdown(measured)
+
+
+def test_the_commands_train_and_print_a_table(tmp_path: Path) -> None:
+    app = typer.Typer()
+    models.cli.register(app)
+    trained = ["train-answers", "--material", "sort_of_clevr", "--limit", "2", "--epochs", "1"]
+    run = ["--out", str(tmp_path / "run"), "--mode", "soft"]
+    assert CliRunner().invoke(app, [*trained, *run]).exit_code == 0
+    assert load_answerer(tmp_path / "run").record.design == Design("all", 100, "soft")
+    found = CliRunner().invoke(app, ["evaluate-answers", f"soft={tmp_path / 'run'}", "--limit", "2"])
+    assert "| relational nearest" in found.output
+    refused = CliRunner().invoke(app, ["evaluate-answers", f"soft={tmp_path / 'run'}", "--against", "none"])
+    assert refused.exit_code == 2
