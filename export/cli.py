@@ -1,6 +1,6 @@
-"""The command `export`: a training run becomes a bundle, or a bundle gets TensorRT's engines built ahead.
+"""The commands `export` and `export-answers`: a run becomes a bundle, or a bundle gets TensorRT's engines built ahead.
 
-Owns the options; the work is `export.bundle`'s, and for TensorRT the serving engine's, whose cache is filled.
+Owns the options; the work is `export.bundle`'s and `export.answers.bundle`'s, and for TensorRT the serving engine's, whose cache is filled.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import typer
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     app.command("export")(export)
+    app.command("export-answers")(export_answers)
 
 
 def export(
@@ -69,6 +70,24 @@ def export(
             companions=Folders(student, unknown, plain),
         )
         sys.stdout.write(f"{export_bundle(order)}\n")
+
+
+def export_answers(
+    run: Annotated[Path, typer.Option(help="Folder of what train-answers made.")],
+    name: Annotated[str, typer.Option(help="Name of the bundle.")],
+    data: Annotated[Path | None, typer.Option(help="As for train-answers.")] = None,
+    cells: Annotated[Path | None, typer.Option(help="Folder in which the cells of photos are kept.")] = None,
+    out: Annotated[Path, typer.Option(help="Store to write into.")] = Path("models/zoo"),
+    version: Annotated[str, typer.Option(help="Version of the bundle (PEP 440).")] = "1.0.0",
+    default: Annotated[bool, typer.Option("--default", help="Let it answer where no model is named.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Measure on so many photos of each part only.")] = None,
+) -> None:
+    """Export an answerer as a bundle, checked, calibrated and measured on the test questions."""
+    with _explained():
+        from export.answers.bundle import AnswerOrder, make_answer_bundle
+
+        order = AnswerOrder(run, out, name, version, data, cells, default, limit)
+        sys.stdout.write(f"{make_answer_bundle(order)}\n")
 
 
 def _build_engines(bundle: Path) -> None:

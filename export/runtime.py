@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,16 @@ class Inputs:
         return {"image": self.images} | ({} if self.phrases is None else {"phrases": self.phrases})
 
 
+class Feed(Protocol):
+    """What the graph of any task is asked, row by row."""
+
+    def __getitem__(self, rows: slice) -> Self:
+        """Some of the rows."""
+
+    def feed(self) -> dict[str, npt.NDArray[np.generic]]:
+        """The arrays by the names of the graph's inputs."""
+
+
 #: A file, or a model itself, that answers inputs with its outputs.
 Ask = Callable[[Inputs], Outputs]
 
@@ -64,7 +75,7 @@ class Graph:
         self._names = [output.name for output in self._session.get_outputs()]
         self._inputs = {entry.name: entry.shape for entry in self._session.get_inputs()}
 
-    def __call__(self, inputs: Inputs) -> Outputs:
+    def __call__(self, inputs: Feed) -> Outputs:
         """Run one batch."""
         return dict(zip(self._names, self._session.run(None, inputs.feed()), strict=True))
 
@@ -75,13 +86,13 @@ class Graph:
         return Inputs(np.zeros(shapes["image"], np.uint8), phrases)
 
 
-def measure(graph: Graph, batches: Sequence[int] = CURVE_BATCHES) -> tuple[LatencyRow, ...]:
-    """Median time of a call by batch size, after warming up.
+def measure(graph: Graph, batches: Sequence[int] = CURVE_BATCHES, asked: Feed | None = None) -> tuple[LatencyRow, ...]:
+    """Median time of a call by batch size, after warming up; `asked` are as many rows as the largest, else blank ones.
 
     The sizes take turns, so that a machine that is busy for a while slows all of them alike: their ratio decides which
     batch pays.
     """
-    inputs = graph.blank(max(batches))
+    inputs = graph.blank(max(batches)) if asked is None else asked
     times: dict[int, list[float]] = {batch: [] for batch in batches}
     for call in range(_WARM_UPS + _CALLS):
         for batch in batches:

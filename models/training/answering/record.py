@@ -84,14 +84,6 @@ def write_answer_record(folder: Path, record: AnswerRecord) -> None:
     path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
 
 
-def is_answer_run(folder: Path) -> bool:
-    """Whether the folder holds the run of an answerer, and not that of a classifier."""
-    try:
-        return b'"hard_attention"' in (folder / RECORD_NAME).read_bytes()
-    except OSError:
-        return False
-
-
 def read_answer_record(folder: Path) -> AnswerRecord:
     """Read the record of the run in `folder`; raises DataError where there is none."""
     try:
