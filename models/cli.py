@@ -184,7 +184,7 @@ def _ask_parts(
     from models.manifest import read_manifest
     from models.progress import progress_bar
     from service.engine.engine import Engine
-    from service.gateway.schema import TOP_K_LIMIT
+    from service.gateway.fields import TOP_K_LIMIT
 
     manifest = read_manifest(folder)
     is_by_domain = manifest.text is not None and text not in (None, "none")

@@ -1,7 +1,8 @@
 """What is asked of the service and what it answers, as typed structures.
 
 The engine makes the answers, JSON over HTTP and the same objects on the command line; the gateway adds the request's
-id and the times that it alone knows (`ClassifyReply`). Parts that a bundle does not bring are absent, not null.
+id and the times that it alone knows (`ClassifyReply`). Parts that a bundle does not bring are absent, not null. The
+answers of the tasks that read words stand in `replies.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ class Parameters(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `text` describes the subject in a person's words. `candidates` are class ids, labels or values of levels that the
     answer may be of. `certainty` is what a level needs to be reported. `force` answers where the router would refuse.
-    `draw` wants the explanation drawn on the photo, as a PNG, in place of the answer.
+    `draw` wants the explanation drawn on the photo, as a PNG, in place of the answer. `expressions` are what to find
+    in the photo, `question` what to answer about it, `parts` what to do with it in one go.
     """
 
     top_k: int = 5
@@ -27,6 +29,16 @@ class Parameters(msgspec.Struct, frozen=True, omit_defaults=True):
     certainty: float = 0.9
     force: bool = False
     draw: bool = False
+    expressions: tuple[str, ...] = ()
+    question: str | None = None
+    parts: tuple[Part, ...] = ()
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One of the tasks that are asked of the same photo, by its route (`service/catalog.py`)."""
+
+    route: str
+    parameters: Parameters
 
 
 class ModelRef(msgspec.Struct, frozen=True):

@@ -6,6 +6,8 @@ Route names are made here and nowhere else:
     classify/<domain>            the default bundle of a domain
     classify/<name>@<version>    a named bundle
     classify/auto                the photo decides (a router bundle), or the store has a single domain
+    ground/auto, answer/auto     the default bundle of a task that has no domains; a named one as above
+    look/auto                    several tasks on one photo
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from typing import Literal
 import msgspec
 
 AUTO = "auto"
+#: The route of several tasks on one photo.
+LOOK = f"look/{AUTO}"
 
 
 class LabelEntry(msgspec.Struct, frozen=True):
@@ -97,6 +101,11 @@ def domain_route(task: str, domain: str) -> str:
 def model_route(task: str, identity: str) -> str:
     """Route of a named bundle."""
     return f"{task}/{identity}"
+
+
+def task_of(route: str) -> str:
+    """The task of a route."""
+    return route.partition("/")[0]
 
 
 def decode_catalog(raw: bytes | msgspec.Raw) -> Catalog:

@@ -99,6 +99,7 @@ class Metrics(Collector):
         self._lags = Histogram("loop_lag_seconds", "How late the event loop runs a timer.", LAG_SECONDS)
         self._uncertain = 0
         self._explained = 0
+        self._cached = {True: 0, False: 0}
         self._stage_tallies = [self._stages.of(stage).observe for stage in ("queue", "decode", "infer", "post")]
         self.observe_body = self._bodies.of().observe
         self.observe_lag = self._lags.of().observe
@@ -125,6 +126,8 @@ class Metrics(Collector):
             self._confidences.of(result.model).observe(result.confidence)
         self._uncertain += result.uncertain
         self._explained += is_explained
+        if result.cached is not None:
+            self._cached[result.cached] += 1
 
     def collect(self) -> Iterator[Metric]:
         """Give every family."""
@@ -134,6 +137,10 @@ class Metrics(Collector):
         yield requests
         yield _total("uncertain", "Answers that were marked uncertain.", self._uncertain)
         yield _total("explain", "Answers with an explanation.", self._explained)
+        looks = _counter("feature_cache", "Photos whose features were asked for, and whether they were kept.", "result")
+        looks.add_metric(["hit"], self._cached[True])
+        looks.add_metric(["miss"], self._cached[False])
+        yield looks
         for histogram in (
             self._seconds,
             self._stages,

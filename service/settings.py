@@ -24,6 +24,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+FEATURE_CACHE_BYTES = 32 << 20
 PREFIX = "FIELDMARK_"
 FILE_NAME = "fieldmark.toml"
 
@@ -69,6 +70,12 @@ class Settings(BaseSettings):
 
     stall_timeout_s: float = Field(30.0, gt=0, le=3600, description="Inference without progress counts as wedged.")
     worker_memory_bytes: int = Field(4 << 30, ge=64 << 20, description="A worker above this is replaced.")
+    feature_cache_bytes: int = Field(
+        FEATURE_CACHE_BYTES,
+        ge=0,
+        le=1 << 34,
+        description="Features of photos kept for their next expressions; 0: none.",
+    )
     drain_timeout_s: float = Field(30.0, ge=0, le=3600, description="Time to finish accepted work at shutdown.")
     start_timeout_s: float = Field(120.0, gt=0, le=3600, description="Time for a worker to become ready.")
 

@@ -74,7 +74,8 @@ class Result(msgspec.Struct, frozen=True):
     request that was dropped is answered with the slug `client-closed`, an expired one with `deadline`.
 
     `decode_ms` and `infer_ms` are wall time spent on this request (for a batch: the batch's time). `model` is the
-    identity that answered; `batch` how many requests shared the inference.
+    identity that answered; `batch` how many requests shared the inference. `cached` tells whether the photo's features
+    were kept from an earlier request, None where none are.
     """
 
     id: int
@@ -87,6 +88,7 @@ class Result(msgspec.Struct, frozen=True):
     batch: int = 1
     confidence: float | None = None
     uncertain: bool = False
+    cached: bool | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True):

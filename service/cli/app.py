@@ -13,14 +13,14 @@ from typing import Annotated
 import typer
 
 from models.manifest import BundleError
-from service.cli import classify, extras, models, serve, settings
+from service.cli import classify, extras, models, pointing, serve, settings
 from service.cli.options import CommandFailed
 from service.errors import FieldmarkError
 from service.settings import SettingsError
 from service.stores import StoreMissing
 
-GROUPS = (serve, classify, models, settings)
-OWN_COMMANDS = ("serve", "classify", "models", "settings")
+GROUPS = (serve, classify, pointing, models, settings)
+OWN_COMMANDS = ("serve", "classify", "ground", "answer", "models", "settings")
 
 
 def run_command(arguments: list[str]) -> int:

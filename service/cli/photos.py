@@ -56,6 +56,18 @@ def read_portions(paths: Iterable[Path], limit_bytes: int) -> Iterator[list[Phot
         yield portion
 
 
+def read_photo(path: Path, limit_bytes: int) -> bytes:
+    """Read one photo.
+
+    Raises:
+        BadRequest, TooLarge: the file cannot be read, or is larger than the limit.
+    """
+    content = _read(path, limit_bytes)
+    if isinstance(content, FieldmarkError):
+        raise type(content)(f"{path}: {content.detail}")
+    return content
+
+
 def _read(path: Path, limit_bytes: int) -> bytes | FieldmarkError:
     try:
         with path.open("rb") as file:

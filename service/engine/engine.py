@@ -7,27 +7,32 @@ the catalog, and its caller decides how to say so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from models.preprocess import prepare_decoders
-from service.answers import ClassifyAnswer, Parameters
-from service.catalog import AUTO, Catalog, DomainEntry, LabelEntry, RouteInfo, domain_route, model_route
-from service.engine.backends.base import EngineError, StartError
+from service.answers import ClassifyAnswer, Parameters, Part
+from service.catalog import AUTO, LOOK, Catalog, DomainEntry, LabelEntry, RouteInfo, domain_route, model_route
+from service.engine.answering import Photo, Subject, answer_all
+from service.engine.backends.base import StartError
+from service.engine.bundle import Bundle
+from service.engine.features import FeatureCache
 from service.engine.loader import Loader
 from service.engine.shelf import Shelf
+from service.engine.tasks.answer import AnswerPlan
 from service.engine.tasks.auto import AutoPlan
-from service.engine.tasks.base import AnyPlan, infer_each
+from service.engine.tasks.base import AnyPlan
 from service.engine.tasks.classify import ClassifyPlan
-from service.errors import FieldmarkError, Internal, InvalidParameter, NotFound
+from service.engine.tasks.ground import GroundPlan
+from service.engine.tasks.look import LookPlan, PhotoPlan
+from service.errors import FieldmarkError, InvalidParameter, NotFound
 from service.machine import usable_cores
-from service.settings import Device
+from service.replies import GroundAnswer, LookAnswer, QuestionAnswer
+from service.settings import FEATURE_CACHE_BYTES, Device
 from service.stores import StoreMissing, resolve_stores
+from service.words import read_expressions, read_question
 
-Photo = bytes | memoryview
-#: One photo, or several of one subject that are answered together.
-Subject = Photo | Sequence[Photo]
 Answer = ClassifyAnswer | FieldmarkError
 
 
@@ -42,11 +47,13 @@ class Engine:
         lanes: int = 0,
         testing_backends: bool = False,
         cache: Path | None = None,
+        feature_cache_bytes: int = FEATURE_CACHE_BYTES,
     ) -> None:
         """Load, check and warm up every bundle of `stores` (None: the zoo of the checkout).
 
-        `lanes` is how many photos `classify` works on at once, 0 the usable cores; `testing_backends` admits bundles
-        whose backend is a fake; `cache` is where TensorRT keeps what it built.
+        `lanes` is how many photos are worked on at once, 0 the usable cores; `testing_backends` admits bundles whose
+        backend is a fake; `cache` is where TensorRT keeps what it built. Of photos that expressions were grounded in,
+        features are kept up to `feature_cache_bytes`, for the next expressions.
 
         Raises:
             StartError: there is no store, the device cannot be used, or not one bundle can be served.
@@ -56,7 +63,11 @@ class Engine:
         self._shelf = Shelf(self._stores, Loader(device, testing_backends=testing_backends, cache=cache))
         if not self._shelf.bundles:
             raise StartError(f"No bundle can be served from {', '.join(map(str, self._stores))}: {self._refusals()}.")
-        self._plans = {plan.route: plan for plan in self._make_plans()}
+        self._features = FeatureCache(feature_cache_bytes)
+        plans = {plan.route: plan for plan in self._make_plans()}
+        self._plans: dict[str, AnyPlan] = {**plans}
+        if plans:
+            self._plans[LOOK] = LookPlan(LOOK, plans)
         self._lanes = lanes or usable_cores()
 
     @property
@@ -99,12 +110,67 @@ class Engine:
         plan = self.plan(self.find_route(domain, model))
         if parameters is None or isinstance(parameters, Parameters):
             parameters = [parameters or Parameters()] * len(subjects)
-        questions = list(zip(subjects, parameters, strict=True))
-        size = plan.curve.paying_batch
-        batches = [questions[start : start + size] for start in range(0, len(questions), size)]
-        with ThreadPoolExecutor(self._lanes, "classify") as pool:
-            answers = pool.map(lambda batch: _answer_batch(plan, batch), batches)
-            return [answer for batch in answers for answer in batch]
+        return answer_all(plan, list(zip(subjects, parameters, strict=True)), self._lanes)
+
+    def ground(
+        self, photos: Sequence[Photo], expressions: Sequence[str], *, model: str | None = None, force: bool = False
+    ) -> list[GroundAnswer | FieldmarkError]:
+        """Find in each photo what the expressions mean; a photo that cannot be decoded has its error in its place.
+
+        With `force` there is a box even for what seems not to be there.
+
+        Raises:
+            NotFound: no bundle grounds expressions, or the model does not exist.
+            InvalidParameter: there is no expression, or one is none (`service/words.py`).
+        """
+        said = read_expressions(expressions)
+        return self._ask("ground", photos, model, Parameters(expressions=said, force=force))
+
+    def answer(
+        self,
+        photos: Sequence[Photo],
+        question: str,
+        *,
+        model: str | None = None,
+        top_k: int = 5,
+        explain: bool = False,
+    ) -> list[QuestionAnswer | FieldmarkError]:
+        """Answer a question about each photo; a photo that cannot be decoded has its error in its place.
+
+        Raises:
+            NotFound: no bundle answers questions, or the model does not exist.
+            InvalidParameter: the question is none (`service/words.py`).
+        """
+        asked = Parameters(question=read_question(question), top_k=top_k, explain=explain)
+        return self._ask("answer", photos, model, asked)
+
+    def look(self, photo: Photo, parts: Mapping[str, Parameters]) -> LookAnswer:
+        """Do several tasks on one photo, which is decoded once; `parts` maps a task to what is asked of it.
+
+        Raises:
+            NotFound: a task has no model.
+            FieldmarkError: no part has an answer; the first one's reason.
+        """
+        steps = tuple(Part(self._default_route(task), parameters) for task, parameters in parts.items())
+        (answer,) = answer_all(self.plan(LOOK), [(photo, Parameters(parts=steps))], 1)
+        if isinstance(answer, FieldmarkError):
+            raise answer
+        looked: LookAnswer = answer
+        return looked
+
+    def _ask(self, task: str, photos: Sequence[Photo], model: str | None, parameters: Parameters) -> list[Any]:
+        plan = self.plan(self._pointing_route(task, model))
+        return answer_all(plan, [(photo, parameters) for photo in photos], self._lanes)
+
+    def _pointing_route(self, task: str, model: str | None) -> str:
+        if model is not None:
+            return self._named_route(model, None, task)
+        if task not in self._shelf.pointing:
+            raise NotFound(f"No model is served that can {task}. Served: {', '.join(self._shelf.bundles)}.")
+        return domain_route(task, AUTO)
+
+    def _default_route(self, task: str) -> str:
+        return self.find_route(None, None) if task == "classify" else self._pointing_route(task, None)
 
     def find_route(self, domain: str | None, model: str | None) -> str:
         """The route of a classify request that names a domain (None or `auto`: the photo's own), or a model."""
@@ -122,17 +188,17 @@ class Engine:
             )
         return route
 
-    def _named_route(self, model: str, domain: str | None) -> str:
+    def _named_route(self, model: str, domain: str | None, task: str = "classify") -> str:
         name, _, version = model.partition("@")
         identity = model if version else self._shelf.answering.get(name, model)
         bundle = self._shelf.bundles.get(identity)
-        if bundle is None or bundle.manifest.task != "classify":
+        if bundle is None or bundle.manifest.task != task:
             raise NotFound(f"Model {model!r} does not exist. Served: {', '.join(self._shelf.bundles)}.")
         if domain not in (None, AUTO, bundle.manifest.domain):
             raise InvalidParameter(f"Model {model!r} is of domain {bundle.manifest.domain!r}, not {domain!r}.")
-        return model_route("classify", identity)
+        return model_route(task, identity)
 
-    def _make_plans(self) -> Iterator[AnyPlan]:
+    def _make_plans(self) -> Iterator[PhotoPlan]:
         """A route for each domain, one for each bundle, and `auto` by a router or where there is nothing to choose."""
         domains = {domain: self._domain_plan(domain, domain) for domain in self._shelf.domains}
         yield from domains.values()
@@ -144,6 +210,15 @@ class Engine:
         for identity, bundle in self._shelf.bundles.items():
             if bundle.manifest.task == "classify":
                 yield ClassifyPlan(model_route("classify", identity), bundle)
+            elif bundle.manifest.task != "route":
+                yield self._pointing_plan(model_route(bundle.manifest.task, identity), bundle)
+        for task, identity in self._shelf.pointing.items():
+            yield self._pointing_plan(domain_route(task, AUTO), self._shelf.bundles[identity])
+
+    def _pointing_plan(self, route: str, bundle: Bundle) -> PhotoPlan:
+        if bundle.manifest.task == "ground":
+            return GroundPlan(route, bundle, self._features)
+        return AnswerPlan(route, bundle)
 
     def _domain_plan(self, domain: str, name: str) -> ClassifyPlan:
         reader = self._shelf.readers.get(domain)
@@ -160,41 +235,6 @@ class Engine:
     def _refusals(self) -> str:
         refused = [f"{entry.identity}: {'; '.join(entry.faults)}" for entry in self._shelf.entries if entry.faults]
         return " | ".join(refused) or "it holds none"
-
-
-def _answer_batch(plan: AnyPlan, questions: Sequence[tuple[Subject, Parameters]]) -> list[Answer]:
-    """Answer subjects that share a run of the graphs; each fails on its own."""
-    prepared = [_prepare(plan, subject, parameters) for subject, parameters in questions]
-    good = [subject for subject in prepared if not isinstance(subject, FieldmarkError)]
-    results = iter(infer_each(plan, good) if good else [])
-    return [
-        subject if isinstance(subject, FieldmarkError) else _finish(plan, subject, next(results))
-        for subject in prepared
-    ]
-
-
-def _prepare(plan: AnyPlan, subject: Subject, parameters: Parameters) -> object:
-    photos = [subject] if isinstance(subject, bytes | memoryview) else subject
-    try:
-        return plan.prepare(photos, parameters)
-    except FieldmarkError as error:
-        return error
-
-
-def _finish(plan: AnyPlan, prepared: object, result: object) -> Answer:
-    if isinstance(result, EngineError):
-        return _internal(result)
-    try:
-        return plan.finish(prepared, result).answer
-    except FieldmarkError as error:
-        return error
-
-
-def _internal(cause: EngineError) -> Internal:
-    """The graph's own words are the cause, for a log; the message stays safe for a caller."""
-    error = Internal()
-    error.__cause__ = cause
-    return error
 
 
 def _resolve(stores: Sequence[Path | str] | Path | str | None) -> tuple[Path, ...]:

@@ -13,8 +13,6 @@ from service.engine.backends.providers import PROFILE_BATCHES
 from service.engine.bundle import Bundle, load_bundle
 from service.settings import Device
 
-#: Tasks that have a plan; bundles of other tasks are refused until they have.
-SERVED_TASKS = frozenset({"classify", "route"})
 #: The most photos in one run of a graph: it bounds the memory of activations.
 BATCH_LIMIT = PROFILE_BATCHES[-1]
 
@@ -38,8 +36,6 @@ class Loader:
         return load_bundle(folder, self._choose_backend, BATCH_LIMIT)
 
     def _choose_backend(self, manifest: Manifest) -> Backend:
-        if manifest.task not in SERVED_TASKS:
-            raise BundleError(manifest.identity, [f"task {manifest.task!r} is not served by this Fieldmark"])
         if manifest.backend == "onnx":
             return self._onnx_runtime()
         if not self._testing_backends:

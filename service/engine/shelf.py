@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from models.manifest import BundleError, Manifest, Task
+from models.manifest import BundleError, Manifest, Task, TextInput
 from service.catalog import ModelEntry
 from service.engine.bundle import Bundle
 from service.engine.store import Place, choose_version, find_bundles, read_pins
+from service.engine.tasks.answer import CELLS
 from service.engine.tasks.explaining import PARTS
 
 #: What has one default: a task, and a domain or "" where it has none.
@@ -31,8 +32,8 @@ class Shelf:
     """All bundles of some stores.
 
     `bundles` maps identities to what serves, `answering` a name to the identity that answers for it, `domains` a
-    domain to its default's identity, `readers` a domain to the identity that reads texts there; `router` is the identity
-    that tells domains apart, or None.
+    domain to its default's identity, `readers` a domain to the identity that reads texts there, `pointing` the tasks that
+    have no domain to the identity that answers for them; `router` is the identity that tells domains apart, or None.
     """
 
     def __init__(self, stores: Sequence[Path], loader: BundleLoader) -> None:
@@ -48,6 +49,7 @@ class Shelf:
         defaults = self._choose_defaults()
         self.domains = {domain: identity for (task, domain), identity in defaults.items() if task == "classify"}
         self.readers = self._choose_readers()
+        self.pointing = {task: identity for (task, _), identity in defaults.items() if task in ("ground", "answer")}
         self.router = next((identity for (task, _), identity in defaults.items() if task == "route"), None)
 
     @property
@@ -89,7 +91,7 @@ class Shelf:
         readers: dict[str, list[Manifest]] = {}
         for identity in self.answering.values():
             manifest = self.bundles[identity].manifest
-            if manifest.text is not None and manifest.domain is not None:
+            if isinstance(manifest.text, TextInput) and manifest.domain is not None:
                 readers.setdefault(manifest.domain, []).append(manifest)
         return {domain: min(found, key=_by_mark).identity for domain, found in readers.items()}
 
@@ -116,8 +118,8 @@ class Shelf:
             default=self.answering[manifest.name] == manifest.identity,
             classes=len(bundle.labels),
             levels=list(manifest.levels),
-            reads_text=manifest.text is not None,
-            explains=[output.name for output in manifest.outputs if output.name in PARTS],
+            reads_text=isinstance(manifest.text, TextInput),
+            explains=[output.name for output in manifest.outputs if output.name in (*PARTS, *CELLS)],
             faithful=manifest.explanation.faithful if manifest.explanation else None,
             experimental=manifest.experimental,
             size_px=manifest.image.size_px,

@@ -23,8 +23,8 @@ from service.gateway.exchange import exchange_of
 from service.gateway.openapi import describe
 from service.gateway.problems import write_failure
 from service.gateway.router import Router
-from service.gateway.routes import classify, docs, health, inference, models
-from service.gateway.schema import AskSchema
+from service.gateway.routes import docs, health, inference, models, photos
+from service.gateway.schema import PHOTO_TASKS, AskSchema
 from service.gateway.uploads import UploadLimits
 from service.metrics import BusCollector, Metrics
 from service.settings import Settings
@@ -36,7 +36,7 @@ def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics) -> Front:
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     router = Router(lambda: bus.hellos)
     metrics.registry.register(BusCollector(bus, router.models))
-    schema = AskSchema(settings.timeout_ms, settings.timeout_limit_ms)
+    schemas = {task: AskSchema(settings.timeout_ms, settings.timeout_limit_ms, task) for task in PHOTO_TASKS}
     limits = UploadLimits(settings.body_limit_bytes, settings.field_limit_bytes)
 
     app = FastAPI(
@@ -46,15 +46,19 @@ def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics) -> Front:
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    endpoint = classify.Classify(bus, router, schema, limits, metrics)
-    app.router.routes.append(Route(classify.PATH, endpoint, methods=["POST"], name="classify", include_in_schema=False))
-    app.router.routes.extend(inference.InferenceApi(bus, router, schema, limits, metrics).routes())
+    hot: dict[tuple[str, str], ASGIApp] = {}
+    for task, schema in schemas.items():
+        endpoint = photos.PhotoTask(task, bus, router, schema, limits, metrics)
+        path = photos.path_of(task)
+        app.router.routes.append(Route(path, endpoint, methods=["POST"], name=task, include_in_schema=False))
+        hot["POST", path] = Edge(endpoint, metrics)
+    app.router.routes.extend(inference.InferenceApi(bus, router, schemas["classify"], limits, metrics).routes())
     app.include_router(models.models_routes(router))
     app.include_router(health.health_routes(bus, router, metrics))
-    app.include_router(docs.docs_routes(cache(lambda: describe(app.routes, schema, models.SCHEMAS + health.SCHEMAS))))
+    app.include_router(docs.docs_routes(cache(lambda: describe(app.routes, schemas, models.SCHEMAS + health.SCHEMAS))))
     app.add_exception_handler(HTTPException, _refuse)
     app.add_middleware(Edge, metrics=metrics)
-    return Front(app, {("POST", classify.PATH): Edge(endpoint, metrics)})
+    return Front(app, hot)
 
 
 class Front:

@@ -14,7 +14,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service.errors import BadRequest, InvalidParameter, TooLarge
-from service.gateway.schema import Value
+from service.gateway.fields import Value
 
 #: The field that holds the photo, in both forms; and that of several photos of one subject: repeated, or a list.
 IMAGE = "image"
@@ -137,7 +137,7 @@ def read_json(body: bytes, field_limit_bytes: int) -> Form:
 
     Raises:
         BadRequest: not JSON, not an object, more than `FIELDS_LIMIT` fields, or a photo is not base64.
-        InvalidParameter: a field is an object, or a list of other things than texts; more than `IMAGES_LIMIT` images.
+        InvalidParameter: a field is nested deeper than lists of texts and objects of them; too many images.
         TooLarge: a field other than a photo is above its limit.
     """
     try:
@@ -166,7 +166,7 @@ def _value(name: str, raw: msgspec.Raw) -> Value:
         value: Value = msgspec.json.decode(raw, type=Value)
     except msgspec.MsgspecError:
         raise InvalidParameter(
-            f"Field {name[:64]!r} must be a text, a number, true or false, or a list of texts."
+            f"Field {name[:64]!r} must be a text, a number, true or false, a list of texts, or an object of these."
         ) from None
     return value
 

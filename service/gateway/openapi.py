@@ -7,7 +7,8 @@ that are sent. Error responses come from the table of problem types.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,13 @@ from service.errors import (
 from service.gateway.forms import IMAGES_LIMIT
 from service.gateway.problems import CONTENT_TYPE, Problem, problem_table
 from service.gateway.schema import AskSchema
+from service.replies import GroundReply, LookReply, QuestionReply
 
 EXAMPLE_PHOTO = Path(__file__).parent / "static" / "example.jpg"
 
 _REFERENCE = "#/components/schemas/{name}"
 _BINARY = {"type": "string", "format": "binary"}
-_CLASSIFY_ERRORS: tuple[type[FieldmarkError], ...] = (
+_PHOTO_ERRORS: tuple[type[FieldmarkError], ...] = (
     BadRequest,
     NotFound,
     RequestTimeout,
@@ -56,7 +58,8 @@ _CLASSIFY_ERRORS: tuple[type[FieldmarkError], ...] = (
 )
 
 DESCRIPTION = """\
-Fieldmark tells which bird species or which car model is in a photo.
+Fieldmark tells which bird species or which car model is in a photo, finds in a photo what words mean, and answers questions
+about it, where it serves models that do.
 
 A photo comes as the raw body (`Content-Type: image/*` or `application/octet-stream`, parameters in the query; the fast
 way), as `multipart/form-data` (a field `image`, and the parameters as fields), or as JSON (`image` in base64, and the
@@ -88,42 +91,70 @@ def answers(body: type[msgspec.Struct] | str, *errors: type[FieldmarkError], **o
     return responses
 
 
-def describe(routes: Iterable[BaseRoute], ask: AskSchema, schemas: Iterable[type[msgspec.Struct]]) -> bytes:
-    """Write the document; `schemas` are the structures that the routes' answers name."""
+def describe(
+    routes: Iterable[BaseRoute], asks: Mapping[str, AskSchema], schemas: Iterable[type[msgspec.Struct]]
+) -> bytes:
+    """Write the document; `asks` are the photo tasks', `schemas` the structures that the other routes' answers name."""
     document = get_openapi(
         title="Fieldmark",
         version=version("fieldmark"),
         description=DESCRIPTION + problem_table(),
         routes=list(routes),
     )
-    document["paths"] = {"/v1/classify": {"post": _classify(ask)}, **document["paths"]}
-    _, components = msgspec.json.schema_components([ClassifyReply, Problem, *schemas], ref_template=_REFERENCE)
+    photos = {f"/v1/{task}": {"post": _operation(_TASKS[task], ask)} for task, ask in asks.items()}
+    document["paths"] = {**photos, **document["paths"]}
+    replies = [task.reply for task in _TASKS.values()]
+    _, components = msgspec.json.schema_components([*replies, Problem, *schemas], ref_template=_REFERENCE)
     document.setdefault("components", {})["schemas"] = components
     return msgspec.json.encode(document)
 
 
-def _classify(ask: AskSchema) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """How a task is told; `example` are parameters that go with the example photo."""
+
+    summary: str
+    reply: type[msgspec.Struct]
+    drawn: str
+    example: dict[str, Any]
+
+
+_TASKS = {
+    "classify": _Task("Say what a photo shows", ClassifyReply, "its explanation drawn on the photo", {"top_k": 3}),
+    "ground": _Task(
+        "Find in a photo what words mean", GroundReply, "the boxes drawn on the photo", {"expression": "the bird"}
+    ),
+    "answer": _Task(
+        "Answer a question about a photo",
+        QuestionReply,
+        "the cells that were read shown on the photo",
+        {"question": "what colour is the bird"},
+    ),
+    "look": _Task("Do several of these on one photo", LookReply, "", {"classify": {"top_k": 3}}),
+}
+
+
+def _operation(task: _Task, ask: AskSchema) -> dict[str, Any]:
+    picture = f", or {task.drawn} for `Accept: image/png`" if task.drawn else ""
+    content = _json_content(task.reply) | ({"image/png": {"schema": _BINARY}} if task.drawn else {})
     return {
-        "tags": ["classify"],
-        "operationId": "classify",
-        "summary": "Say what a photo shows",
+        "tags": [ask.task],
+        "operationId": ask.task,
+        "summary": task.summary,
         "description": "Parameters stand in the query; in a form or in JSON they may stand beside the photo instead.",
         "parameters": [
             {"name": field.name, "in": "query", "description": field.description, "schema": field.schema}
             for field in ask.fields.values()
         ],
-        "requestBody": {"required": True, "content": _photo_content(ask)},
+        "requestBody": {"required": True, "content": _photo_content(ask, task.example)},
         "responses": {
-            "200": {
-                "description": "The answer, or its explanation drawn on the photo for `Accept: image/png`.",
-                "content": {**_json_content(ClassifyReply), "image/png": {"schema": _BINARY}},
-            },
-            **{str(status): response for status, response in _problems(_CLASSIFY_ERRORS).items()},
+            "200": {"description": f"The answer{picture}.", "content": content},
+            **{str(status): response for status, response in _problems(_PHOTO_ERRORS).items()},
         },
     }
 
 
-def _photo_content(ask: AskSchema) -> dict[str, Any]:
+def _photo_content(ask: AskSchema, asked: dict[str, Any]) -> dict[str, Any]:
     in_base64 = {"type": "string", "contentEncoding": "base64", "description": "The photo's file in base64."}
     example = base64.b64encode(EXAMPLE_PHOTO.read_bytes()).decode()
     return {
@@ -132,13 +163,13 @@ def _photo_content(ask: AskSchema) -> dict[str, Any]:
         "multipart/form-data": {"schema": _body_schema(_BINARY, ask, is_json=False)},
         "application/json": {
             "schema": _body_schema(in_base64, ask, is_json=True),
-            "example": {"image": example, "top_k": 3},
+            "example": {"image": example, **asked},
         },
     }
 
 
 def _body_schema(photo: dict[str, Any], ask: AskSchema, *, is_json: bool) -> dict[str, Any]:
-    """A body of fields with one photo, or with several of one subject.
+    """A body of fields with one photo, or for `classify` with several of one subject.
 
     That it needs one of the two is not written as a schema: pages that show forms cannot draw such a choice.
     """
@@ -153,9 +184,10 @@ def _body_schema(photo: dict[str, Any], ask: AskSchema, *, is_json: bool) -> dic
         field.name: {**((is_json and field.json_schema) or field.schema), "description": field.description}
         for field in ask.fields.values()
     }
+    several = {"images": photos} if ask.task == "classify" else {}
     return {
         "type": "object",
-        "properties": {"image": photo, "images": photos, **fields},
+        "properties": {"image": photo, **several, **fields},
     }
 
 

@@ -24,6 +24,9 @@ from service.catalog import (
 )
 from service.errors import InvalidParameter, NotFound, NotReady
 
+#: Tasks without domains: one bundle answers for each.
+UNDIVIDED_TASKS = frozenset({"ground", "answer", "look"})
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -78,6 +81,8 @@ class Router:
             raise NotReady("No worker is ready yet.", retry_after_s=1)
         if model is not None:
             return _by_model(offer, task, model, domain)
+        if task in UNDIVIDED_TASKS:
+            return _by_task(offer, task)
         if domain is not None and domain != AUTO:
             return _by_domain(offer, task, domain)
         return _by_photo(offer, task)
@@ -115,6 +120,13 @@ def _by_domain(offer: Offer, task: str, domain: str) -> RouteInfo:
     route = offer.routes.get(domain_route(task, domain)) if domain in offer.domains else None
     if route is None:
         raise NotFound(f"Domain {domain!r} does not exist. Served: {_listed(offer.domains)}.")
+    return route
+
+
+def _by_task(offer: Offer, task: str) -> RouteInfo:
+    route = offer.routes.get(domain_route(task, AUTO))
+    if route is None:
+        raise NotFound(f"No model is served that can {task}. Served: {_listed(offer.models)}.")
     return route
 
 

@@ -24,7 +24,7 @@ from msgspec import UNSET, UnsetType
 
 from service.answers import ClassifyAnswer
 from service.errors import BadRequest, InvalidParameter, TooLarge
-from service.gateway.schema import Value
+from service.gateway.fields import Value
 from service.gateway.tiff import CHANNELS, wrap_rgb
 from service.gateway.uploads import check_photo
 

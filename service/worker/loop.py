@@ -112,5 +112,6 @@ class Loop:
             batch=batch,
             confidence=finished.confidence,
             uncertain=finished.is_uncertain,
+            cached=finished.is_cached,
         )
         work.desk.answer(work, result, body)

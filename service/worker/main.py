@@ -57,7 +57,13 @@ def _serve(
     started_because: StartedBecause,
     events: queue.SimpleQueue[Event],
 ) -> int:
-    engine = Engine(settings.store, device=settings.device, lanes=1, testing_backends=settings.testing_backends)
+    engine = Engine(
+        settings.store,
+        device=settings.device,
+        lanes=1,
+        testing_backends=settings.testing_backends,
+        feature_cache_bytes=settings.feature_cache_bytes,
+    )
     for entry in engine.catalog.models:
         if entry.status == "refused":
             log.error("bundle_refused", model=entry.identity, faults=entry.faults)

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from service.client import RetryBudget, _question
+from service.client import RetryBudget
+from service.client.wire import write_question
 
 
 def test_the_budget_starts_full_and_every_call_adds_a_share() -> None:
@@ -30,17 +31,17 @@ def test_a_budget_that_makes_no_sense_is_refused(share: float, reserve: float) -
 
 
 def test_one_photo_travels_as_it_is() -> None:
-    question = _question([b"photo"], {"domain": "birds", "explain": True, "model": None}, 900)
+    question = write_question([b"photo"], {"domain": "birds", "explain": True, "model": None}, 900)
     assert question["content"] == b"photo"
     assert question["params"] == {"domain": "birds", "explain": True, "timeout_ms": 900}
 
 
 @pytest.mark.parametrize("wishes", [{"text": "red"}, {"candidates": ["Crow, American"]}])
 def test_what_has_no_place_in_an_address_travels_in_the_body(wishes: dict[str, object]) -> None:
-    question = _question([b"photo"], wishes, 900)
+    question = write_question([b"photo"], wishes, 900)
     assert "params" not in question
     assert json.loads(question["content"]) == {"image": "cGhvdG8=", "timeout_ms": 900, **wishes}
 
 
 def test_several_photos_travel_as_a_list() -> None:
-    assert json.loads(_question([b"a", b"b"], {}, 900)["content"])["images"] == ["YQ==", "Yg=="]
+    assert json.loads(write_question([b"a", b"b"], {}, 900)["content"])["images"] == ["YQ==", "Yg=="]

@@ -277,7 +277,8 @@ def test_closing_ends_the_calls_that_wait_in_other_threads() -> None:
 
 
 def test_both_clients_take_the_same_questions() -> None:
-    assert inspect.signature(Client.classify) == inspect.signature(AsyncClient.classify)
+    for name in ("classify", "ground", "answer", "look"):
+        assert inspect.signature(getattr(Client, name)) == inspect.signature(getattr(AsyncClient, name))
 
 
 def test_a_whole_service_answers_photos_and_refuses_what_is_none(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class OrtBackend:
         path = folder / manifest.graphs[graph]
         _require_plain(path)
         variant = next((variant for variant in manifest.variants if variant.file == path.name), None)
-        chosen = providers.provider_options(self._device, self._device_id, manifest, variant, self._cache)
+        chosen = providers.provider_options(self._device, self._device_id, manifest, variant, self._cache, graph)
         for _, options in chosen:
             if "trt_engine_cache_path" in options:
                 Path(options["trt_engine_cache_path"]).mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.manifest import Manifest, Variant
-from service.engine.backends.base import DeviceError
+from service.engine.backends.base import Border, DeviceError, Graph
+from service.engine.borders import inputs_of
 from service.settings import Device
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -87,13 +88,13 @@ def require_placement(device: Device, placements: Iterable[Placement]) -> None:
 
 
 def provider_options(
-    device: Device, device_id: int, manifest: Manifest, variant: Variant | None, cache: Path
+    device: Device, device_id: int, manifest: Manifest, variant: Variant | None, cache: Path, graph: Graph = "main"
 ) -> list[tuple[str, Options]]:
     """The providers of a device in order of preference, each with its options."""
     options = {
         CPU: dict[str, str](),
         CUDA: _cuda_options(device_id),
-        TENSORRT: _tensorrt_options(device_id, manifest, variant, cache),
+        TENSORRT: _tensorrt_options(device_id, manifest, variant, cache, graph),
     }
     return [(provider, options[provider]) for provider in PROVIDERS[device]]
 
@@ -107,9 +108,11 @@ def _cuda_options(device_id: int) -> Options:
     }
 
 
-def _tensorrt_options(device_id: int, manifest: Manifest, variant: Variant | None, cache: Path) -> Options:
+def _tensorrt_options(
+    device_id: int, manifest: Manifest, variant: Variant | None, cache: Path, graph: Graph
+) -> Options:
     least, best, most = PROFILE_BATCHES
-    size = manifest.image.size_px
+    inputs = inputs_of(manifest, graph)
     precision = variant.precision if variant else "fp32"
     digest = manifest.files[variant.file][:16] if variant else manifest.identity
     folder = cache / "tensorrt" / f"{digest}-{precision}-{least}-{best}-{most}"
@@ -122,7 +125,11 @@ def _tensorrt_options(device_id: int, manifest: Manifest, variant: Variant | Non
         "trt_timing_cache_path": str(folder.parent),
         "trt_fp16_enable": "1" if precision == "fp16" else "0",
         "trt_int8_enable": "1" if precision == "int8" else "0",
-        "trt_profile_min_shapes": f"image:{least}x{size}x{size}x3",
-        "trt_profile_opt_shapes": f"image:{best}x{size}x{size}x3",
-        "trt_profile_max_shapes": f"image:{most}x{size}x{size}x3",
+        "trt_profile_min_shapes": _profile(inputs, least),
+        "trt_profile_opt_shapes": _profile(inputs, best),
+        "trt_profile_max_shapes": _profile(inputs, most),
     }
+
+
+def _profile(inputs: Iterable[Border], batch: int) -> str:
+    return ",".join(f"{border.name}:{'x'.join(map(str, (batch, *border.shape[1:])))}" for border in inputs)

@@ -13,10 +13,11 @@ import msgspec
 
 from models.calibration import Floats
 from models.preprocess import Photo
-from service.answers import DomainGuess, Parameters
+from service.answers import ClassifyAnswer, DomainGuess, Parameters
 from service.catalog import AUTO
-from service.engine.bundle import GPU_WARM_UP_BATCHES, Bundle
+from service.engine.bundle import Bundle
 from service.engine.curve import LatencyCurve
+from service.engine.samples import GPU_WARM_UP_BATCHES
 from service.engine.tasks.base import Finished
 from service.engine.tasks.classifier import RUN_LIMIT, Case, Classifier
 from service.engine.tasks.classify import Asked, ClassifyPlan
@@ -29,7 +30,7 @@ from service.errors import FieldmarkError, NoKnownSubject
 class Undecided:
     """A request whose domain is not known yet: decoded photos, and as the router takes them."""
 
-    photos: list[Photo]
+    photos: Sequence[Photo]
     encoded: Sequence[Encoded]
     case: Case
     parameters: Parameters
@@ -56,7 +57,7 @@ class AutoPlan:
         self._router = Classifier(router)
         self._labels = [label.class_id for label in router.labels]
         self._plans = plans
-        self._need_px = max(self._router.size_px, *(plan.need_px for plan in plans.values()))
+        self.need_px = max(self._router.size_px, *(plan.need_px for plan in plans.values()))
 
     def prepare(self, photos: Sequence[Encoded], parameters: Parameters) -> Undecided:
         """Decode the photos once, for the router and whatever comes after it.
@@ -64,9 +65,12 @@ class AutoPlan:
         Raises:
             UnsupportedMedia, UnprocessableImage: a photo cannot be decoded.
         """
-        decoded = decode_photos(photos, self._need_px)
-        kept = photos if parameters.draw else ()
-        return Undecided(decoded, kept, self._router.case(decoded, Parameters()), parameters)
+        return self.prepare_decoded(decode_photos(photos, self.need_px), photos, parameters)
+
+    def prepare_decoded(self, photos: Sequence[Photo], encoded: Sequence[Encoded], parameters: Parameters) -> Undecided:
+        """Take photos that are decoded to at least `need_px`."""
+        kept = encoded if parameters.draw else ()
+        return Undecided(photos, kept, self._router.case(photos, Parameters()), parameters)
 
     def infer(self, batch: Sequence[Undecided]) -> list[Decided | FieldmarkError]:
         """Route all of them at once, then run each domain's own; who cannot be answered has its error in its place."""
@@ -85,7 +89,7 @@ class AutoPlan:
                     chosen[place] = replace(_decided(chosen[place]), scores=scores)
         return chosen
 
-    def finish(self, prepared: Undecided, inferred: Decided | FieldmarkError) -> Finished:
+    def finish(self, prepared: Undecided, inferred: Decided | FieldmarkError) -> Finished[ClassifyAnswer]:
         """Make the answer to one request.
 
         Raises:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from service.answers import ClassifyAnswer, Parameters
+import msgspec
+
+from service.answers import Parameters
 from service.engine.backends.base import EngineError
 from service.engine.curve import LatencyCurve
 
@@ -19,18 +21,23 @@ Prepared = TypeVar("Prepared")
 Inferred = TypeVar("Inferred")
 
 
+Answered = TypeVar("Answered", bound=msgspec.Struct)
+
+
 @dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Generic[Answered]):
     """An answer with what the metrics count of it: who answered, how sure it was, whether it said so.
 
-    `picture` is the explanation drawn, a PNG that takes the answer's place, where one was asked for.
+    `picture` is the explanation drawn, a PNG that takes the answer's place, where one was asked for. `is_cached` tells
+    whether the photo's features were kept from an earlier request, None where none are kept.
     """
 
-    answer: ClassifyAnswer
+    answer: Answered
     model: str
     confidence: float | None = None
     is_uncertain: bool = False
     picture: bytes | None = None
+    is_cached: bool | None = None
 
 
 class Plan(Protocol[Prepared, Inferred]):
@@ -59,7 +66,7 @@ class Plan(Protocol[Prepared, Inferred]):
             EngineError: the batch failed as a whole; its members may be tried one by one.
         """
 
-    def finish(self, prepared: Prepared, inferred: Inferred) -> Finished:
+    def finish(self, prepared: Prepared, inferred: Inferred) -> Finished[Any]:
         """Make the answer to one request.
 
         Raises:

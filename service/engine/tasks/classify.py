@@ -88,7 +88,7 @@ class ClassifyPlan:
         scores = iter(score_all([case for asked in batch for case in asked.cases]))
         return [tuple(next(scores) for _ in asked.cases) for asked in batch]
 
-    def finish(self, prepared: Asked, inferred: tuple[Scores, ...]) -> Finished:
+    def finish(self, prepared: Asked, inferred: tuple[Scores, ...]) -> Finished[ClassifyAnswer]:
         """Make the answer to one request."""
         case = prepared.case
         answer = case.classifier.answer(case, inferred[0])

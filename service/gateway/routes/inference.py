@@ -25,7 +25,6 @@ from service.gateway.exchange import Exchange, exchange_of
 from service.gateway.problems import INFERENCE_PATH
 from service.gateway.relay import await_outcomes, splice
 from service.gateway.router import Router
-from service.gateway.routes.classify import TASK
 from service.gateway.routes.health import can_serve
 from service.gateway.schema import AskSchema, merge_fields
 from service.gateway.tensors import IMAGE, OUTPUTS, PHOTO, Inference, read_inference, tabulate, write_inference
@@ -33,6 +32,7 @@ from service.gateway.tiff import CHANNELS
 from service.gateway.uploads import UploadLimits, Way, read_raw, way_of
 from service.metrics import Metrics
 
+TASK = "classify"
 EXTENSIONS = ("binary_tensor_data", "parameters")
 _JSON_LENGTH = "inference-header-content-length"
 

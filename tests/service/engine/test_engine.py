@@ -86,6 +86,7 @@ def test_routes_and_catalog_describe_what_is_served(tmp_path: Path) -> None:
         ("classify/colours", "colours@1.0.0", 10.0),
         ("classify/auto", "colours@1.0.0", 10.0),
         ("classify/colours@1.0.0", "colours@1.0.0", 10.0),
+        ("look/auto", "auto", 10.0),
     ]
     (model,) = engine.catalog.models
     assert (model.status, model.task, model.classes, model.size_px, model.variant) == (

@@ -12,6 +12,7 @@ from models.manifest import MANIFEST_NAME
 from service.engine.loader import Loader
 from service.engine.shelf import Shelf
 from tests.bundles import make_bundle, rewrite_manifest
+from tests.pointing_bundles import make_answer_bundle, make_ground_bundle
 
 
 def fill(store: Path) -> Shelf:
@@ -82,9 +83,23 @@ def test_fakes_are_admitted_only_where_that_was_asked_for(tmp_path: Path) -> Non
     assert faults(shelf) == {"colours@1.0.0": ["backend 'crash' is for tests and not admitted here"]}
 
 
-def test_a_task_without_a_plan_is_refused(tmp_path: Path) -> None:
+def test_a_task_without_its_words_is_refused(tmp_path: Path) -> None:
     rewrite_manifest(make_bundle(tmp_path, backend="echo"), task="ground")
-    assert faults(fill(tmp_path)) == {"colours@1.0.0": ["task 'ground' is not served by this Fieldmark"]}
+    assert faults(fill(tmp_path)) == {
+        "colours@1.0.0": ["a bundle for 'ground' needs 'text' of kind 'expression', not None"]
+    }
+
+
+def test_a_task_without_domains_has_one_default(tmp_path: Path) -> None:
+    make_ground_bundle(tmp_path)
+    make_answer_bundle(tmp_path)
+    make_bundle(tmp_path, backend="echo")
+    shelf = fill(tmp_path)
+    assert shelf.pointing == {"ground": "pointer@1.0.0", "answer": "teller@1.0.0"}
+    assert [(entry.task, entry.reads_text, entry.explains) for entry in shelf.entries if entry.name != "colours"] == [
+        ("ground", False, []),
+        ("answer", False, ["kept", "relevance"]),
+    ]
 
 
 JSON = st.recursive(

@@ -174,7 +174,7 @@ def test_any_json_is_read_or_refused(value: object) -> None:
         ('{"images": ["YWJj", 5]}', BadRequest, "Field 'images' must be a text in base64"),
         ('{"images": ["", "", "", "", "", ""]}', InvalidParameter, "more than 5 images"),
         ('{"top_k": [5]}', InvalidParameter, "Field 'top_k'"),
-        ('{"top_k": {"a": 5}}', InvalidParameter, "Field 'top_k'"),
+        ('{"top_k": {"a": {"b": 5}}}', InvalidParameter, "Field 'top_k'"),
         ('{"text": "' + "a" * 2000 + '"}', TooLarge, "larger than 1000 bytes"),
         ("{" + ",".join(f'"f{index}": 1' for index in range(40)) + "}", BadRequest, "40 fields"),
     ],

@@ -45,7 +45,7 @@ def test_the_document_is_valid(document: dict[str, Any]) -> None:
 
 def test_it_describes_what_is_there_and_nothing_else(document: dict[str, Any]) -> None:
     assert list(document["paths"]) == [
-        "/v1/classify", "/v1/models", "/v1/models/{name}", "/v1/domains", "/v1/domains/{name}/labels", "/healthz",
+        "/v1/classify", "/v1/ground", "/v1/answer", "/v1/look", "/v1/models", "/v1/models/{name}", "/v1/domains", "/v1/domains/{name}/labels", "/healthz",
         "/readyz", "/metrics",
     ]  # fmt: skip
     names = [parameter["name"] for parameter in document["paths"]["/v1/classify"]["post"]["parameters"]]
@@ -53,6 +53,21 @@ def test_it_describes_what_is_there_and_nothing_else(document: dict[str, Any]) -
         "domain", "model", "top_k", "explain", "timeout_ms", "text", "candidates", "certainty", "force",
     ]  # fmt: skip
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [
+        ("ground", ["expression", "expressions", "model", "force", "timeout_ms"]),
+        ("answer", ["question", "model", "top_k", "explain", "timeout_ms"]),
+        ("look", ["timeout_ms", "classify", "ground", "answer"]),
+    ],
+)
+def test_each_task_has_its_own_parameters_and_one_photo(document: dict[str, Any], task: str, names: list[str]) -> None:
+    described = document["paths"][f"/v1/{task}"]["post"]
+    assert [parameter["name"] for parameter in described["parameters"]] == names
+    form = described["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+    assert sorted(form) == sorted(["image", *names])
 
 
 def test_every_problem_type_is_documented_once(document: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,16 +11,9 @@ from hypothesis import strategies as st
 from models.text import TEXT_CHARACTERS_LIMIT
 from service.answers import Parameters
 from service.errors import InvalidParameter
-from service.gateway.schema import (
-    CANDIDATE_LIMIT,
-    CANDIDATES_LIMIT,
-    TEXT_LIMIT,
-    TOP_K_LIMIT,
-    Ask,
-    AskSchema,
-    merge_fields,
-    query_fields,
-)
+from service.gateway.fields import CANDIDATE_LIMIT, CANDIDATES_LIMIT, TOP_K_LIMIT
+from service.gateway.schema import Ask, AskSchema, merge_fields, query_fields
+from service.words import EXPRESSIONS_LIMIT, TEXT_LIMIT
 
 SCHEMA = AskSchema(timeout_ms=10_000, timeout_limit_ms=60_000)
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,20}", fullmatch=True)
@@ -177,6 +171,53 @@ def test_a_limit_stands_in_the_message() -> None:
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(InvalidParameter, match=r'"topk". Known: domain, model, top_k, explain, timeout_ms, text, '):
         SCHEMA.read({"topk": "5"})
+
+
+GROUND, ANSWER, LOOK = (AskSchema(10_000, 60_000, task) for task in ("ground", "answer", "look"))
+
+
+def test_expressions_come_alone_as_lines_or_as_a_list() -> None:
+    assert GROUND.read({"expression": " the dog "}).parameters.expressions == ("the dog",)
+    assert GROUND.read_query(b"expressions=the%20dog%0A%0Aa%20cat").parameters.expressions == ("the dog", "a cat")
+    assert GROUND.read({"expressions": ["the dog", "a cat"], "force": "true"}).parameters == Parameters(
+        expressions=("the dog", "a cat"), force=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("schema", "given", "said"),
+    [
+        (GROUND, {}, "Send one 'expression'"),
+        (GROUND, {"expression": "a", "expressions": ["b"]}, "Send one 'expression'"),
+        (GROUND, {"expression": " "}, "expression is blank"),
+        (GROUND, {"expression": "x" * 2001}, "2,001 characters; it must be at most 2,000"),
+        (GROUND, {"expression": "a\x00"}, r"U\+0000"),
+        (GROUND, {"expression": 5}, "must be a text"),
+        (GROUND, {"expressions": []}, "has 0 expressions; it must be 1 to 20"),
+        (GROUND, {"expressions": ["a"] * (EXPRESSIONS_LIMIT + 1)}, "has 21 expressions"),
+        (GROUND, {"question": "what"}, "There is no parameter"),
+        (ANSWER, {}, "There is no 'question'"),
+        (ANSWER, {"question": "?" * 2001}, "2,001 characters"),
+        (LOOK, {}, "send one or more of classify, ground, answer"),
+        (LOOK, {"ground": "dog"}, "must be a JSON object"),
+        (LOOK, {"ground": 5}, "must be an object"),
+        (LOOK, {"ground": {"expression": ""}}, "ground: expression is blank"),
+        (LOOK, {"answer": {"question": "what", "timeout_ms": 5}}, "answer: There is no parameter"),
+    ],
+)
+def test_what_a_task_cannot_take_is_refused_in_a_sentence(schema: AskSchema, given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidParameter, match=said):
+        schema.read(given)
+
+
+def test_a_look_reads_each_part_as_its_own_task_in_json_and_in_a_query() -> None:
+    parts = {"classify": {"domain": "birds", "top_k": 3}, "ground": {"expression": "the dog"}}
+    asked = LOOK.read({**parts, "timeout_ms": 900})
+    assert asked.timeout_ms == 900
+    assert asked.parts["ground"].parameters.expressions == ("the dog",)
+    assert (asked.parts["classify"].domain, asked.parts["classify"].parameters.top_k) == ("birds", 3)
+    query = urlencode({name: json.dumps(part) for name, part in parts.items()}).encode()
+    assert LOOK.read_query(query).parts == asked.parts
 
 
 def test_a_name_given_twice_is_refused() -> None:

@@ -1,8 +1,8 @@
-"""`POST /v1/classify`: a photo in, the answer of the model that its parameters choose.
+"""`POST /v1/classify`, `/v1/ground`, `/v1/answer`, `/v1/look`: a photo in, what the task's model says of it out.
 
-The hot route, so a plain ASGI endpoint: what can be known before the body is read is checked before it, and the
-worker's JSON is passed on with the id and the times put in, without being parsed. A client that asks for a PNG instead
-gets the worker's drawing of the explanation.
+One endpoint a task, all the same: what can be known before the body is read is checked before it, and the worker's JSON is
+passed on with the id and the times put in, without being parsed. A client that asks for a PNG instead gets the worker's
+drawing. It is the hot route, so a plain ASGI endpoint.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from service.answers import Parameters
+from service.answers import Parameters, Part
 from service.bus.base import GatewayBus, Job
 from service.catalog import RouteInfo
+from service.errors import InvalidParameter
 from service.gateway.exchange import Exchange, exchange_of
 from service.gateway.relay import await_outcome, splice
 from service.gateway.router import Router
@@ -23,15 +24,14 @@ from service.gateway.schema import Ask, AskSchema, merge_fields, query_fields
 from service.gateway.uploads import UploadLimits, Way, check_photo, check_photos, read_form, read_raw, way_of
 from service.metrics import Metrics
 
-PATH = "/v1/classify"
-TASK = "classify"
 _PNG = b"image/png"
 
 
 @dataclass(frozen=True, slots=True)
-class Classify:
-    """The endpoint; built once."""
+class PhotoTask:
+    """The endpoint of one task; built once."""
 
+    task: str
     bus: GatewayBus
     router: Router
     schema: AskSchema
@@ -41,9 +41,12 @@ class Classify:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or raise the `FieldmarkError` that says why not."""
         exchange = exchange_of(scope)
-        exchange.task = TASK
+        exchange.task = self.task
         ask, route, photos = await self._read(exchange, scope["query_string"], receive)
-        if _PNG in exchange.headers.get(b"accept", b"") and _wants_picture(exchange.headers[b"accept"]):
+        if ask.parts:
+            ask = msgspec.structs.replace(ask, parameters=Parameters(parts=self._parts(ask)))
+        is_drawn = self.task != "look" and _PNG in exchange.headers.get(b"accept", b"")
+        if is_drawn and _wants_picture(exchange.headers[b"accept"]):
             ask = msgspec.structs.replace(ask, parameters=_drawn(ask))
         self.metrics.observe_body(time.monotonic() - exchange.started)
         job = Job(
@@ -76,12 +79,28 @@ class Classify:
         given = query_fields(query)
         form = await read_form(exchange, receive, self.limits, way)
         ask = self.schema.read(merge_fields(given, form.fields.items()))
-        return ask, self._choose(exchange, ask), check_photos(form)
+        route = self._choose(exchange, ask)
+        photos = check_photos(form)
+        if len(photos) > 1 and self.task != "classify":
+            raise InvalidParameter(f"There are {len(photos)} photos; {path_of(self.task)} takes one.")
+        return ask, route, photos
 
     def _choose(self, exchange: Exchange, ask: Ask) -> RouteInfo:
-        route = self.router.choose(TASK, ask.domain, ask.model)
+        route = self.router.choose(self.task, ask.domain, ask.model)
         exchange.model = route.model
         return route
+
+    def _parts(self, ask: Ask) -> tuple[Part, ...]:
+        """What a look asks for, each part with the route that its own parameters choose."""
+        return tuple(
+            Part(self.router.choose(task, part.domain, part.model).route, part.parameters)
+            for task, part in ask.parts.items()
+        )
+
+
+def path_of(task: str) -> str:
+    """Where a task is asked for."""
+    return f"/v1/{task}"
 
 
 def _wants_picture(accept: bytes) -> bool:

@@ -1,0 +1,75 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.bundles import solid_photo
+from tests.pointing_bundles import make_answer_bundle, make_ground_bundle
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A store of both bundles, and a red photo."""
+    make_ground_bundle(tmp_path / "store")
+    make_answer_bundle(tmp_path / "store")
+    (tmp_path / "red.jpg").write_bytes(solid_photo())
+    return tmp_path
+
+
+def test_expressions_are_found_drawn_and_told_for_a_person(fieldmark: Run, place: Path) -> None:
+    result = fieldmark(
+        "ground",
+        place / "red.jpg",
+        "the red thing",
+        "blue sky",
+        "--store",
+        place / "store",
+        "--draw",
+        place / "out.png",
+    )
+    assert (result.status, result.err) == (0, "")
+    first, found, absent, reason, unknown = result.out.splitlines()
+    assert first == f"{place}/red.jpg (pointer 1.0.0)"
+    assert found.startswith("   73.0%  the red thing  ")
+    assert absent == "       -  blue sky"
+    assert "seems not to show it" in reason
+    assert unknown.strip() == "unknown: sky"
+    with Image.open(place / "out.png") as picture:
+        assert picture.width == 640
+
+
+def test_a_question_is_answered_and_drawn(fieldmark: Run, place: Path) -> None:
+    asked = ("answer", place / "red.jpg", "what is the thing", "--store", place / "store")
+    result = fieldmark(*asked, "--top-k", "1", "--draw", place / "out.png")
+    assert (result.status, result.out) == (0, f"{place}/red.jpg (teller 1.0.0)\n  100.0%  red\n")
+    assert (place / "out.png").stat().st_size
+    told = json.loads(fieldmark(*asked, "--json").out)
+    assert next(iter(told)) == "path"
+    assert told["answers"][0] == {"answer": "red", "probability": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "said"),
+    [
+        ("ground", " ", "EXPRESSION is blank"),
+        ("ground", "x" * 2001, "2,001 characters"),
+        ("answer", "\x01", r"U+0001"),
+        ("answer", "\u4ec0\u4e48", "no word that teller@1.0.0 knows"),
+    ],
+)
+def test_absurd_words_end_in_one_sentence(fieldmark: Run, place: Path, command: str, words: str, said: str) -> None:
+    result = fieldmark(command, place / "red.jpg", words, "--store", place / "store")
+    assert (result.status, result.out) == (1, "")
+    assert said in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_a_photo_that_cannot_be_read_is_named(fieldmark: Run, place: Path) -> None:
+    result = fieldmark("ground", place / "none.jpg", "red", "--store", place / "store")
+    assert (result.status, result.out) == (1, "")
+    assert "none.jpg: The file cannot be read" in result.err
