@@ -69,7 +69,8 @@ def spread_cells(
     spread = Image.fromarray(values).resize((max(1, right - left), max(1, bottom - top)), resampling)
     canvas = Image.new("F", picture.size)
     canvas.paste(spread, (left, top))
-    return np.clip(np.asarray(canvas), 0, 1)[..., None]
+    values_of_pixels: npt.NDArray[np.float32] = np.asarray(canvas, np.float32)
+    return np.clip(values_of_pixels, 0, 1)[..., None]
 
 
 def outline(picture: Image.Image, size: ImageSize, box: Box, mark: str, colour: Colour) -> None:

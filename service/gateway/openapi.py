@@ -15,9 +15,10 @@ from typing import Any
 
 import msgspec
 from fastapi.openapi.utils import get_openapi
+from msgspec import UNSET, UnsetType
 from starlette.routing import BaseRoute
 
-from service.answers import ClassifyReply
+from service.answers import ClassifyAnswer, ClassifyReply, ImageSize, Timing
 from service.errors import (
     BadRequest,
     DeadlineExceeded,
@@ -35,8 +36,8 @@ from service.errors import (
 )
 from service.gateway.forms import IMAGES_LIMIT
 from service.gateway.problems import CONTENT_TYPE, Problem, problem_table
-from service.gateway.schema import AskSchema
-from service.replies import GroundReply, LookReply, QuestionReply
+from service.gateway.schema import PART_TASKS, AskSchema
+from service.replies import GroundAnswer, GroundReply, LookReply, PartProblem, QuestionAnswer, QuestionReply
 
 EXAMPLE_PHOTO = Path(__file__).parent / "static" / "example.jpg"
 
@@ -103,10 +104,28 @@ def describe(
     )
     photos = {f"/v1/{task}": {"post": _operation(_TASKS[task], ask)} for task, ask in asks.items()}
     document["paths"] = {**photos, **document["paths"]}
-    replies = [task.reply for task in _TASKS.values()]
-    _, components = msgspec.json.schema_components([*replies, Problem, *schemas], ref_template=_REFERENCE)
+    shapes = [task.reply for task in _TASKS.values()]
+    _, components = msgspec.json.schema_components([*shapes, PartProblem, Problem, *schemas], ref_template=_REFERENCE)
+    properties = components[_LookShape.__name__]["properties"]
+    for part in PART_TASKS:
+        properties[part] = {"anyOf": [properties[part], {"$ref": _REFERENCE.format(name=PartProblem.__name__)}]}
     document.setdefault("components", {})["schemas"] = components
     return msgspec.json.encode(document)
+
+
+#: `LookReply` without the problems that its parts can be: a schema cannot be derived of a union of plain structures.
+_LookShape = msgspec.defstruct(
+    LookReply.__name__,
+    [
+        ("id", str),
+        ("image", ImageSize),
+        ("timing_ms", Timing),
+        ("classify", ClassifyAnswer | UnsetType, UNSET),
+        ("ground", GroundAnswer | UnsetType, UNSET),
+        ("answer", QuestionAnswer | UnsetType, UNSET),
+    ],
+    namespace={"__doc__": LookReply.__doc__},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +149,7 @@ _TASKS = {
         "the cells that were read shown on the photo",
         {"question": "what colour is the bird"},
     ),
-    "look": _Task("Do several of these on one photo", LookReply, "", {"classify": {"top_k": 3}}),
+    "look": _Task("Do several of these on one photo", _LookShape, "", {"classify": {"top_k": 3}}),
 }
 
 

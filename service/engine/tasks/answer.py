@@ -89,7 +89,7 @@ class AnswerPlan:
         rows = []
         for start in range(0, len(batch), RUN_LIMIT):
             part = batch[start : start + RUN_LIMIT]
-            inputs = {
+            inputs: dict[str, Array] = {
                 "image": np.stack([asked.pixels for asked in part]),
                 "tokens": np.stack([asked.words.tokens for asked in part]),
                 "token_mask": np.stack([asked.words.mask for asked in part]),
@@ -102,7 +102,7 @@ class AnswerPlan:
 
     def finish(self, prepared: Questioned, inferred: dict[str, Array]) -> Finished[QuestionAnswer]:
         """Make the answer to one request."""
-        probabilities = calibration.softmax(inferred["logits"], self._fitted.temperature)  # type: ignore[arg-type]
+        probabilities = calibration.softmax(inferred["logits"], self._fitted.temperature)
         order = calibration.ranked(probabilities)[: prepared.parameters.top_k].tolist()
         best = float(probabilities[order[0]])
         uncertain, reason = self._judge(best)

@@ -18,17 +18,7 @@ from service.engine.backends.base import Array
 from service.engine.tasks.photos import Frame
 
 #: The outputs that explain, of all systems.
-PARTS = (
-    "activation",
-    "stage_block",
-    "stage_weight",
-    "phrase_weight",
-    "region",
-    "peaks",
-    "attention",
-    "kept",
-    "relevance",
-)
+PARTS = ("activation", "stage_block", "stage_weight", "phrase_weight", "region", "peaks", "attention")
 #: Side of a PMA block: 2 x 2 cells of a feature map at stride 16 (Song et al., IEEE TIP 2020, at the reduced grid).
 BLOCK_PX = 32
 WEIGHT_DIGITS = 3

@@ -121,8 +121,10 @@ def _prepare(
 
 
 def _finish(step: _Step, result: Any) -> Finished[Any] | FieldmarkError:
-    if step.plan is None or isinstance(result, FieldmarkError):
-        return step.made if step.plan is None else result
+    if isinstance(result, FieldmarkError):
+        return result
+    if step.plan is None:
+        raise TypeError("a part without a plan has its error for a result")
     try:
         return step.plan.finish(step.made, result)
     except FieldmarkError as error:
