@@ -18,6 +18,7 @@ NAMES = {
     "fieldmark_confidence_bucket": {"model", "le"},
     "fieldmark_uncertain_total": set(),
     "fieldmark_explain_total": set(),
+    "fieldmark_feature_cache_total": {"result"},
     "fieldmark_queue_depth": {"route", "model"},
     "fieldmark_predicted_wait_seconds": {"route", "model"},
     "fieldmark_queue_bytes": set(),
