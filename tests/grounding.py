@@ -41,10 +41,10 @@ class Asked:
         return self.tokens, self.token_mask, self.cell_mask
 
 
-def tiny_model(head: Head = "cls", interaction: Interaction = "alternate") -> Referring:
+def tiny_model(head: Head = "cls", interaction: Interaction = "alternate", text: BertShape = TEXT) -> Referring:
     """A model with random weights strong enough that an answer depends on photo and words; `SPECS` must know its stages."""
     torch.manual_seed(0)
-    shape = ReferringShape("tiny_stages", SIZE_PX, 8, (2, 3), 2, TEXT, head, interaction)
+    shape = ReferringShape("tiny_stages", SIZE_PX, 8, (2, 3), 2, text, head, interaction)
     model = Referring(shape).eval()
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
