@@ -3,6 +3,9 @@
 Owns the markers: a file under `tests/drills` is a `drill`, `..._integration.py` is `integration`, `..._e2e.py` is `e2e`,
 any other is `unit`. `data` and `gpu` are written on the test by hand; without the photos or the device such a test is
 skipped with its reason. Fixtures of one folder stand in that folder's own conftest.
+
+Files of tests may run side by side, each in one of several processes (`make test` starts two): such a process leaves the
+other cores to the others.
 """
 
 from __future__ import annotations
@@ -30,6 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get(DATA_VARIABLE),
         help=f"folder of the photo collections that `data` tests read (default: ${DATA_VARIABLE})",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give one of several test processes one thread for numbers, before a test file imports what computes them."""
+    if hasattr(config, "workerinput"):
+        os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
