@@ -143,8 +143,9 @@ def test_any_bytes_give_json_or_a_refusal(body: bytes) -> None:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.floats() | st.text(),
-        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        st.none() | st.booleans() | st.floats() | st.text(max_size=20),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+        max_leaves=20,
     )
 )
 def test_any_json_is_read_or_refused(value: object) -> None:
