@@ -14,7 +14,7 @@ from service.bus.messages import Heartbeat, Hello, Result
 from service.catalog import Catalog, DomainEntry, LabelEntry, ModelEntry, RouteInfo, encode_catalog
 from service.errors import DeadlineExceeded, FieldmarkError
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 #: What becomes of a job: an outcome, a failure, or None: nobody answers.
 Fate = Outcome | FieldmarkError | None

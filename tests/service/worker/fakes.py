@@ -15,7 +15,7 @@ from service.engine.tasks.base import Finished
 from service.errors import NoKnownSubject, UnprocessableImage
 from service.worker.desk import Desk, Work
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 FAR = 1e9
 
 
