@@ -171,7 +171,8 @@ class ClassifyAnswer(msgspec.Struct, frozen=True):
     With `candidates`, `predictions`, `rollup` and `set` are of them alone, and `without_candidates` are the predictions
     among all classes; `unknown_candidates` are names that the model has no class for. `text_used` tells whether a text
     that was sent was read, `text_reason` why not, `text_conflict` that it seems to speak of something else than the photo
-    shows. Of several photos `image` is the first, and `photos` has a part for each.
+    shows. Of several photos `image` is the first, and `photos` has a part for each. Where an expression named the subject,
+    `box` is where it was found in the photo and `score` how surely.
     """
 
     model: ModelRef
@@ -190,6 +191,8 @@ class ClassifyAnswer(msgspec.Struct, frozen=True):
     phrases: Phrases | UnsetType = UNSET
     domain: DomainGuess | UnsetType = UNSET
     photos: list[PhotoPart] | UnsetType = UNSET
+    box: Box | UnsetType = UNSET
+    score: float | UnsetType = UNSET
 
 
 class Timing(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ Route names are made here and nowhere else:
     classify/auto                the photo decides (a router bundle), or the store has a single domain
     ground/auto, answer/auto     the default bundle of a task that has no domains; a named one as above
     look/auto                    several tasks on one photo
+    subject/auto                 classify what an expression means in a photo
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import msgspec
 AUTO = "auto"
 #: The route of several tasks on one photo.
 LOOK = f"look/{AUTO}"
+#: The route of classifying what an expression means: its parts are a ground and a classify route.
+SUBJECT = f"subject/{AUTO}"
 
 
 class LabelEntry(msgspec.Struct, frozen=True):

@@ -48,6 +48,9 @@ def classify(
     text: Annotated[
         str | None, typer.Option(help="What the subject looks like, such as 'red crown, white wing bars'.")
     ] = None,
+    expression: Annotated[
+        str | None, typer.Option(help="Which of several things is meant, such as 'the bird on the left'.")
+    ] = None,
     draw: Annotated[
         Path | None, typer.Option(help="Draw what the model looked at on the photo: a PNG file, or a folder of them.")
     ] = None,
@@ -78,7 +81,7 @@ def classify(
     )
 
     def ask(photos: list[bytes]) -> list[Result]:
-        return engine.classify(photos, domain=domain, model=model, parameters=parameters)
+        return engine.classify(photos, domain=domain, model=model, parameters=parameters, expression=expression)
 
     with _opened(out) as stream, _progress(len(paths), stream) as advance:
         writer = _make_writer(form, stream, _levels(engine, domain, model))

@@ -20,7 +20,7 @@ from service.gateway.problems import CONTENT_TYPE, Problem
 from service.replies import GroundAnswer, LookReply, PartProblem, QuestionAnswer
 
 #: Parameters whose length or content has no place in an address, which logs and proxies keep.
-_NOT_IN_QUERY = ("text", "candidates", "expressions", "question", "classify", "ground", "answer")
+_NOT_IN_QUERY = ("text", "candidates", "expression", "expressions", "question", "classify", "ground", "answer")
 
 #: A photo's encoded bytes, or the path of its file.
 Photo = bytes | bytearray | memoryview | str | os.PathLike[str]
@@ -31,6 +31,7 @@ class Wishes(TypedDict, total=False):
     """What may be asked of a classification, as `/docs` describes it; what is left out has the service's default."""
 
     text: str
+    expression: str
     domain: str
     model: str
     top_k: int

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image
 
-from service.answers import ClassifyAnswer, EvidenceMap, Explanation, ImageSize
+from service.answers import Box, ClassifyAnswer, EvidenceMap, Explanation, ImageSize
 from service.drawing.picture import SIDE_PX, Line, colour_of, draw_photo, outline, spread_cells, write_picture
 
 #: Longer side of each drawn photo where there are several.
@@ -16,6 +16,7 @@ SIDE_OF_SEVERAL_PX = 480
 _WARM = (255, 0, 170)  # magenta: few birds and cars have it
 _WARMTH = 0.6  # of the warmest cell
 _COOLNESS = 0.35  # how much the coldest is darkened
+_SUBJECT = (255, 255, 255)
 _MARKS = {"zoom": "zoom", "discriminative": "strong", "complementary": "weak"}
 
 
@@ -32,6 +33,8 @@ def draw_answer(photos: Sequence[bytes | memoryview], answer: ClassifyAnswer) ->
         ]
     else:
         panels = [_draw_photo(photos[0], answer.image, answer.explanation, SIDE_PX)]
+        if isinstance(answer.box, Box):
+            outline(panels[0], answer.image, answer.box, "subject", _SUBJECT)
     return write_picture(panels, list(_lines(answer)))
 
 

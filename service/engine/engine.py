@@ -13,7 +13,7 @@ from typing import Any
 
 from models.preprocess import prepare_decoders
 from service.answers import ClassifyAnswer, Parameters, Part
-from service.catalog import AUTO, LOOK, Catalog, DomainEntry, LabelEntry, RouteInfo, domain_route, model_route
+from service.catalog import AUTO, LOOK, SUBJECT, Catalog, DomainEntry, LabelEntry, RouteInfo, domain_route, model_route
 from service.engine.answering import Photo, Subject, answer_all
 from service.engine.backends.base import StartError
 from service.engine.bundle import Bundle
@@ -26,6 +26,7 @@ from service.engine.tasks.base import AnyPlan
 from service.engine.tasks.classify import ClassifyPlan
 from service.engine.tasks.ground import GroundPlan
 from service.engine.tasks.look import LookPlan, PhotoPlan
+from service.engine.tasks.subject import SubjectPlan
 from service.errors import FieldmarkError, InvalidParameter, NotFound
 from service.machine import usable_cores
 from service.replies import GroundAnswer, LookAnswer, QuestionAnswer
@@ -68,6 +69,8 @@ class Engine:
         self._plans: dict[str, AnyPlan] = {**plans}
         if plans:
             self._plans[LOOK] = LookPlan(LOOK, plans)
+        if "ground" in self._shelf.pointing and self._shelf.domains:
+            self._plans[SUBJECT] = SubjectPlan(SUBJECT, plans)
         self._lanes = lanes or usable_cores()
 
     @property
@@ -98,18 +101,25 @@ class Engine:
         domain: str | None = None,
         model: str | None = None,
         parameters: Parameters | Sequence[Parameters] | None = None,
+        expression: str | None = None,
     ) -> list[Answer]:
         """Classify encoded photos; one that cannot be answered has its error in its place.
 
-        A subject is a photo, or a list of photos of it. `parameters` hold for all of them, or there are as many.
+        A subject is a photo, or a list of photos of it. `parameters` hold for all of them, or there are as many. With an
+        `expression` what it means in each photo is found first, and classified alone.
 
         Raises:
             NotFound: the domain or the model does not exist.
             InvalidParameter: several domains are served and none was named, or the model is of another one.
         """
-        plan = self.plan(self.find_route(domain, model))
+        route = self.find_route(domain, model)
         if parameters is None or isinstance(parameters, Parameters):
             parameters = [parameters or Parameters()] * len(subjects)
+        if expression is not None:
+            find = Part(self._pointing_route("ground", None), Parameters(expressions=read_expressions([expression])))
+            parameters = [Parameters(parts=(find, Part(route, asked))) for asked in parameters]
+            route = SUBJECT
+        plan = self.plan(route)
         return answer_all(plan, list(zip(subjects, parameters, strict=True)), self._lanes)
 
     def ground(

@@ -84,6 +84,13 @@ def _classify_fields() -> list[Field]:
             {"type": "string", "maxLength": TEXT_LIMIT},
         ),
         Field(
+            "expression",
+            _expression,
+            "Which of several things is meant, in English: `the bird on the left`. It is found in the photo by a grounding "
+            "model, where one is served, and classified alone; the answer has its `box`.",
+            {"type": "string", "minLength": 1, "maxLength": WORDS_LIMIT},
+        ),
+        Field(
             "candidates",
             _names,
             "What the subject can be, such as a regional checklist: class ids, labels, or values of levels (a family, a "

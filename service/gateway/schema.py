@@ -24,7 +24,10 @@ PHOTO_TASKS = (*PART_TASKS, "look")
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """What a request asks for; `timeout_ms` counts from the ASGI call. `parts` are those of a look, by their task."""
+    """What a request asks for; `timeout_ms` counts from the ASGI call.
+
+    `parts` are those of a look, by their task; a classification that an expression is given to has the part `ground`.
+    """
 
     domain: str | None
     model: str | None
@@ -44,6 +47,8 @@ class AskSchema:
         self.parts = {part: AskSchema(timeout_ms, timeout_limit_ms, part) for part in tasks}
         for part, schema in self.parts.items():
             del schema.fields["timeout_ms"]
+            if part == "classify":
+                del schema.fields["expression"]  # it is two tasks of its own
             self.fields[part] = _part_field(part, schema)
         # Clients repeat their query; a query is no longer than a request's head may be.
         self.read_query = lru_cache(QUERIES_KEPT)(lambda query: self.read(query_fields(query)))
@@ -64,7 +69,9 @@ class AskSchema:
             self._complete(values)
         domain, model = values.pop("domain", None), values.pop("model", None)
         timeout_ms = values.pop("timeout_ms", self._timeout_ms)
-        parts = {part: values.pop(part) for part in self.parts if part in values}
+        parts: dict[str, Ask] = {part: values.pop(part) for part in self.parts if part in values}
+        if self.task == "classify" and "expression" in values:
+            parts["ground"] = Ask(None, None, timeout_ms, Parameters(expressions=values.pop("expression")))
         return Ask(domain, model, timeout_ms, Parameters(**values), parts)
 
     def _complete(self, values: dict[str, Any]) -> None:

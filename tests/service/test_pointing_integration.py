@@ -128,6 +128,17 @@ def test_a_look_does_several_tasks_on_one_photo(client: httpx.Client) -> None:
     assert (told["answer"]["type"], told["answer"]["status"]) == ("invalid-parameter", 422)
 
 
+def test_an_expression_chooses_what_is_classified(client: httpx.Client) -> None:
+    told = ask(client, "classify", expression="the red thing", top_k=1)
+    assert (told["predictions"][0]["label"], told["box"]["width"] > 0) == ("Red", True)
+    drawn = client.post("/v1/classify", content=RED, params={"expression": "red"}, headers={"accept": "image/png"})
+    assert drawn.headers["content-type"] == "image/png"
+    absent = client.post("/v1/classify", content=RED, params={"expression": "green"})
+    assert (absent.status_code, absent.json()["type"]) == (422, "no-known-subject")
+    several = client.post("/v1/classify", files=[("images", RED), ("images", BLUE)], data={"expression": "red"})
+    assert (several.status_code, "an expression takes one" in several.json()["detail"]) == (422, True)
+
+
 def test_each_task_has_its_metrics(running: RunningService, client: httpx.Client) -> None:
     ask(client, "ground", expression="red")
     ask(client, "answer", question="what is the thing")

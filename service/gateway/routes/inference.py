@@ -20,7 +20,7 @@ from starlette.routing import Route
 from service.answers import ClassifyAnswer
 from service.bus.base import GatewayBus, Job, Outcome
 from service.catalog import ModelEntry, RouteInfo
-from service.errors import UnsupportedMedia
+from service.errors import InvalidParameter, UnsupportedMedia
 from service.gateway.exchange import Exchange, exchange_of
 from service.gateway.problems import INFERENCE_PATH
 from service.gateway.relay import await_outcomes, splice
@@ -151,6 +151,8 @@ class InferenceApi:
         self, exchange: Exchange, route: RouteInfo, model: ModelEntry, inference: Inference
     ) -> list[Outcome]:
         ask = self.schema.read(merge_fields({"model": model.identity}, inference.parameters.items()))
+        if ask.parts:
+            raise InvalidParameter("There is no parameter 'expression' here; POST /v1/classify takes one.")
         deadline = exchange.started + ask.timeout_ms / 1000
         jobs = [
             Job(route.route, (photo,), ask.parameters, deadline, traceparent=exchange.traceparent)

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.answers import Parameters, Part
 from service.bus.base import GatewayBus, Job
-from service.catalog import RouteInfo
+from service.catalog import LOOK, SUBJECT, RouteInfo
 from service.errors import InvalidParameter
 from service.gateway.exchange import Exchange, exchange_of
 from service.gateway.relay import await_outcome, splice
@@ -43,23 +43,23 @@ class PhotoTask:
         exchange = exchange_of(scope)
         exchange.task = self.task
         ask, route, photos = await self._read(exchange, scope["query_string"], receive)
-        if ask.parts:
-            ask = msgspec.structs.replace(ask, parameters=Parameters(parts=self._parts(ask)))
+        parameters = ask.parameters
         is_drawn = self.task != "look" and _PNG in exchange.headers.get(b"accept", b"")
         if is_drawn and _wants_picture(exchange.headers[b"accept"]):
-            ask = msgspec.structs.replace(ask, parameters=_drawn(ask))
+            parameters = _drawn(parameters)
+        target, asked = self._compose(ask, route, parameters) if ask.parts else (route.route, parameters)
         self.metrics.observe_body(time.monotonic() - exchange.started)
         job = Job(
-            route=route.route,
+            route=target,
             images=photos,
-            parameters=ask.parameters,
+            parameters=asked,
             deadline=exchange.started + ask.timeout_ms / 1000,
             traceparent=exchange.traceparent,
         )
         outcome = await await_outcome(self.bus, job, exchange)
         exchange.model = outcome.result.model
-        self.metrics.count_answer(outcome, is_explained=ask.parameters.explain)
-        if ask.parameters.draw:
+        self.metrics.count_answer(outcome, is_explained=parameters.explain)
+        if parameters.draw:
             body, content_type = outcome.body, _PNG
         else:
             body = splice(outcome, exchange.request_id, (time.monotonic() - exchange.started) * 1000)
@@ -81,8 +81,9 @@ class PhotoTask:
         ask = self.schema.read(merge_fields(given, form.fields.items()))
         route = self._choose(exchange, ask)
         photos = check_photos(form)
-        if len(photos) > 1 and self.task != "classify":
-            raise InvalidParameter(f"There are {len(photos)} photos; {path_of(self.task)} takes one.")
+        if len(photos) > 1 and (ask.parts or self.task != "classify"):
+            wanted = "an expression" if self.task == "classify" else path_of(self.task)
+            raise InvalidParameter(f"There are {len(photos)} photos; {wanted} takes one.")
         return ask, route, photos
 
     def _choose(self, exchange: Exchange, ask: Ask) -> RouteInfo:
@@ -90,12 +91,15 @@ class PhotoTask:
         exchange.model = route.model
         return route
 
-    def _parts(self, ask: Ask) -> tuple[Part, ...]:
-        """What a look asks for, each part with the route that its own parameters choose."""
-        return tuple(
+    def _compose(self, ask: Ask, route: RouteInfo, parameters: Parameters) -> tuple[str, Parameters]:
+        """Ask for several tasks on one photo: each part goes by the route that its own parameters choose."""
+        parts = tuple(
             Part(self.router.choose(task, part.domain, part.model).route, part.parameters)
             for task, part in ask.parts.items()
         )
+        if self.task == "look":
+            return LOOK, Parameters(parts=parts)
+        return SUBJECT, Parameters(parts=(*parts, Part(route.route, parameters)))
 
 
 def path_of(task: str) -> str:
@@ -108,5 +112,5 @@ def _wants_picture(accept: bytes) -> bool:
     return accept.partition(b",")[0].partition(b";")[0].strip() == _PNG
 
 
-def _drawn(ask: Ask) -> Parameters:
-    return msgspec.structs.replace(ask.parameters, explain=True, draw=True)
+def _drawn(parameters: Parameters) -> Parameters:
+    return msgspec.structs.replace(parameters, explain=True, draw=True)
