@@ -202,6 +202,7 @@ class BusCollector(Collector):
         yield _total("retries", "Requests sent again after a worker was lost.", counters.retried)
         yield _total("poison", "Requests that alone brought a worker down.", counters.poisoned)
         yield _total("late_answers", "Answers that nobody waited for any more.", counters.late)
+        yield _total("bus_reconnects", "Times that other hosts came into reach again.", counters.reconnects)
 
     def _workers(self) -> Iterator[Metric]:
         up = _gauge("worker_up", "1 for a worker that takes requests, 0 for one that drains.", "worker")

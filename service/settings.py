@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ Device = Literal["cpu", "cuda", "tensorrt"]
 LogFormat = Literal["auto", "text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
 
 class Settings(BaseSettings):
     """The service's settings; frozen after reading."""
@@ -50,6 +53,9 @@ class Settings(BaseSettings):
     )
     lanes: int = Field(0, ge=0, le=256, description="Requests a CPU worker runs at once; 0: the usable cores.")
     socket: Path | None = Field(None, description="Unix socket of the local bus; by default a fresh private one.")
+    redis_url: str | None = Field(
+        None, description="Redis that links hosts, as redis://, rediss:// (TLS) or unix://; none: this host alone."
+    )
 
     body_limit_bytes: int = Field(20 << 20, ge=1 << 10, le=1 << 30, description="Largest request body.")
     header_limit_bytes: int = Field(16 << 10, ge=1 << 10, le=1 << 20, description="Largest request head.")
@@ -97,6 +103,13 @@ class Settings(BaseSettings):
         for folder in value:
             if os.pathsep in str(folder):
                 raise ValueError(f"{folder} holds a {os.pathsep!r}, which separates folders")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_scheme(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(REDIS_SCHEMES):
+            raise ValueError(f"it must begin with {', '.join(REDIS_SCHEMES)}")
         return value
 
     @field_validator("host")
@@ -190,7 +203,14 @@ def explain(settings: Settings, given: Iterable[str] = ()) -> list[SettingRow]:
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
         text = os.pathsep.join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
-        rows.append(SettingRow(name, text, origins.get(name, "default"), field.description or ""))
+        rows.append(
+            SettingRow(
+                name,
+                without_password(text) if name == "redis_url" else text,
+                origins.get(name, "default"),
+                field.description or "",
+            )
+        )
     return rows
 
 
@@ -203,6 +223,12 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[tuple
             near = _near(name)
             found.append((variable, PREFIX + near.upper() if near else None))
     return found
+
+
+def without_password(url: str) -> str:
+    """A URL that may be shown: the password in it is replaced, before the host or among its parameters."""
+    shown = re.sub(r"(?<=//)([^/@]*?):[^/]*@", r"\1:***@", url)
+    return re.sub(r"(?<=[?&]password=)[^&]*", "***", shown)
 
 
 def _near(name: str) -> str | None:
@@ -228,4 +254,5 @@ def _describe_fault(fault: ErrorDetails, origins: Mapping[str, str]) -> str:
         hint = f"; did you mean {near}?" if near else ""
         return f"{name} ({origin}): there is no such setting{hint}"
     reason = fault["msg"].removeprefix("Value error, ")
-    return f"{name} = {fault['input']!r} ({origin}): {reason[:1].lower()}{reason[1:]}"
+    value = without_password(str(fault["input"])) if name == "redis_url" else fault["input"]
+    return f"{name} = {value!r} ({origin}): {reason[:1].lower()}{reason[1:]}"

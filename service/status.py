@@ -25,12 +25,14 @@ from dataclasses import dataclass
 LINE_LIMIT_BYTES = 1024
 #: Exit status of a child whose parent is gone.
 ORPHANED = 70
+#: Exit status of a wedged process that has no supervisor.
+WEDGED = 71
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 class StatusPipe:
-    """The child's end. Without a descriptor (a process started by hand) only failures are told, on stderr.
+    """The child's end. Without a descriptor (a process without our supervisor) only failures are told, on stderr.
 
     Safe from any thread, never blocks: a supervisor that reads nothing for hours loses beats. Where the reading end is
     closed the parent is gone, and this process ends at once.
@@ -51,8 +53,11 @@ class StatusPipe:
         self._write("beat")
 
     def wedged(self, reason: str) -> None:
-        """Ask to be killed and started again."""
+        """Ask to be killed and started again; without a supervisor end at once, so that whatever stands in for it may."""
         self._write("wedged", reason)
+        if self._fd is None:
+            sys.stderr.write(reason + "\n")
+            os._exit(WEDGED)
 
     def memory(self, used_bytes: int) -> None:
         """Ask to be replaced."""

@@ -10,10 +10,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from service.answers import Parameters
 from service.bus.messages import Heartbeat, Hello, Priority, Request, Result
+
+#: `local`: the host's own workers, as was meant; `redis`: those of other hosts too; `local-only`: they are out of reach.
+Reach = Literal["local", "redis", "local-only"]
 
 
 @dataclass(slots=True, eq=False)
@@ -76,7 +79,8 @@ class Counters:
 
     `refused` counts per reason (`wait`, `deadline`, `count`, `bytes`, `not-ready`, `poison`), `restarts` per reason that
     a worker gave in its HELLO, `releases` per (model, reason): `credit` (a worker had room), `retry` (another attempt),
-    `alone` (a suspect). `late` are results that nobody waited for any more.
+    `alone` (a suspect). `late` are results that nobody waited for any more, `reconnects` how often other hosts came into
+    reach again.
     """
 
     refused: Counter[str] = field(default_factory=Counter)
@@ -87,10 +91,15 @@ class Counters:
     retried: int = 0
     poisoned: int = 0
     late: int = 0
+    reconnects: int = 0
 
 
 class GatewayBus(Protocol):
     """The gateway's end."""
+
+    @property
+    def reach(self) -> Reach:
+        """Whose workers can be reached now."""
 
     @property
     def counters(self) -> Counters:

@@ -11,7 +11,7 @@ Order and shares are the queue's, refusals are admission's, suspects and poison 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from service.bus.admission import Admission
 from service.bus.base import Counters, Job, Outcome, RouteView, WorkerView
@@ -96,9 +96,9 @@ class Dispatcher:
 
     # Workers
 
-    def join(self, link: Link, hello: Hello) -> Worker:
-        """A worker introduced itself; it is given work at once."""
-        worker = Worker(link, hello)
+    def join(self, link: Link, hello: Hello, *, is_remote: bool = False) -> Worker:
+        """A worker introduced itself; it is given work at once, one on another host what the own ones cannot take."""
+        worker = Worker(link, hello, is_remote=is_remote)
         if hello.started_because != "start":
             self.counters.restarts[hello.started_because] += 1
         self._workers.append(worker)
@@ -151,17 +151,31 @@ class Dispatcher:
             worker.link.drain()
             self._regroup()
 
-    def lost(self, worker: Worker) -> None:
-        """The way to a worker broke; what it had not answered goes back, as suspects unless it was draining."""
+    def lost(self, worker: Worker, blameless: Container[int] = ()) -> None:
+        """The way to a worker broke; what it had not answered goes back, as suspects unless it was draining.
+
+        `blameless` are the numbers of requests that cannot have brought it down.
+        """
         now = self._clock()
         self._workers.remove(worker)
         self._recovery.release(worker)
         tickets = worker.give_all_back()
         if not worker.is_draining:
-            for ticket in self._recovery.judge(tickets, now):
+            accused = [ticket for ticket in tickets if ticket.number not in blameless]
+            for ticket in self._recovery.judge(accused, now):
                 self._poison(ticket)
         self._return([ticket for ticket in tickets if self._may_retry(ticket)])
         self._regroup()
+
+    def strayed(self, worker: Worker, number: int) -> None:
+        """A request that is booked on this worker was lost with one that is not known: it goes back as a suspect."""
+        now = self._clock()
+        given = worker.give_back(number, now)
+        if given is not None:
+            ticket, _ = given
+            self._recovery.judge([ticket], now)
+            self._return([ticket] if self._may_retry(ticket) else [])
+            self._release_all(now)
 
     # Views
 
@@ -228,7 +242,7 @@ class Dispatcher:
         reserved = self._recovery.reserved
         ready = [worker for worker in self._workers if worker is not reserved and worker.has_room]
         while ready and self._queue:
-            worker = ready[0] if len(ready) == 1 else min(ready, key=lambda worker: worker.load)
+            worker = ready[0] if len(ready) == 1 else min(ready, key=_nearest)
             ticket = self._queue.pop(worker.routes)
             if ticket is None:
                 ready.remove(worker)
@@ -270,6 +284,7 @@ class Dispatcher:
             parameters=job.parameters,
             priority=job.priority,
             traceparent=job.traceparent,
+            alone=ticket.suspect,
         )
         worker.link.deliver(request, job.images)
 
@@ -324,3 +339,8 @@ class Dispatcher:
         del self._open[ticket.number]
         if settle is not None and answer is not None:
             settle(answer)
+
+
+def _nearest(worker: Worker) -> tuple[bool, float]:
+    """The host's own workers first, among them the least loaded."""
+    return worker.is_remote, worker.load

@@ -83,6 +83,35 @@ def encode(message: Message, body: Sequence[bytes] = ()) -> list[bytes]:
     return [PREFIX.pack(MAGIC, VERSION, kind, len(header), body_bytes) + header, *body]
 
 
+def decode_head(head: bytes) -> tuple[Message, int]:
+    """The message of a frame whose body comes by another way, and how many bytes that body must have.
+
+    Raises:
+        FrameError: as `Decoder.received`, or the head (prefix and header, as `encode` gives them) is not whole.
+    """
+    if len(head) < PREFIX.size:
+        raise FrameError(f"a head of {len(head)} bytes, a frame's prefix has {PREFIX.size}")
+    kind, header_bytes, body_bytes = _parse_prefix(head, 0)
+    if len(head) - PREFIX.size != header_bytes:
+        raise FrameError(f"{Kind(kind).name}: header of {len(head) - PREFIX.size} bytes, {header_bytes} were announced")
+    return _decode(kind, memoryview(head)[PREFIX.size :]), body_bytes
+
+
+def split_photos(body: bytes | bytearray, sizes: Sequence[int]) -> list[memoryview]:
+    """Views of the photos in a request's body.
+
+    Raises:
+        FrameError: the sizes do not fit the body.
+    """
+    if sum(sizes) != len(body) or min(sizes, default=0) < 0:
+        raise FrameError(f"photos of {list(sizes)} bytes in a body of {len(body)}")
+    view, at, images = memoryview(body), 0, []
+    for size in sizes:
+        images.append(view[at : at + size])
+        at += size
+    return images
+
+
 class Decoder:
     """Incremental reader for an event loop: receive into `room()`, then take the frames of `received(count)`.
 
@@ -189,7 +218,7 @@ def _remaining(views: list[memoryview], count: int) -> list[memoryview]:
     return []
 
 
-def _parse_prefix(buffer: bytearray, at: int) -> tuple[int, int, int]:
+def _parse_prefix(buffer: bytes | bytearray, at: int) -> tuple[int, int, int]:
     """Kind, header length and body length of the frame that begins at `at`."""
     magic, version, kind, header_bytes, body_bytes = PREFIX.unpack_from(buffer, at)
     if magic != MAGIC:

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from service.bus.base import Counters, Job, Outcome, RouteView, WorkerView
+from service.bus.base import Counters, Job, Outcome, Reach, RouteView, WorkerView
 from service.bus.dispatch import Dispatcher
 from service.bus.messages import Hello
 from service.errors import FieldmarkError
@@ -68,6 +68,11 @@ class Hub(ABC):
     @abstractmethod
     async def _close(self) -> None:
         """Tell the workers to leave and let go of them."""
+
+    @property
+    def reach(self) -> Reach:
+        """Whose workers can be reached now: the host's own, where no other bus says otherwise."""
+        return "local"
 
     @property
     def counters(self) -> Counters:

@@ -46,12 +46,13 @@ class Worker:
     """A connected worker and its account.
 
     `is_paused`: the way to it is full. `is_draining`: it takes no more. `is_alone`: it runs a suspect and gets nothing
-    else until that is answered.
+    else until that is answered. `is_remote`: it is on another host and gets what the own workers cannot take.
     """
 
-    def __init__(self, link: Link, hello: Hello) -> None:
+    def __init__(self, link: Link, hello: Hello, *, is_remote: bool = False) -> None:
         self.link = link
         self.hello = hello
+        self.is_remote = is_remote
         self.heartbeat: Heartbeat | None = None
         self.credit = hello.credit
         self.routes: Mapping[str, RouteInfo] = {info.route: info for info in hello.routes}
@@ -97,6 +98,12 @@ class Worker:
         tickets = [held.ticket for held in self.held.values()]
         self.held.clear()
         return tickets
+
+    def hand_over(self, number: int, other: Worker, now: float) -> None:
+        """Book a request that another worker than this one took."""
+        ticket = self.held[number].ticket
+        self.give_back(number, now)
+        other.take(ticket, now)
 
     def view(self) -> WorkerView:
         """What the gateway may know of it."""

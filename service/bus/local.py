@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Self, cast
 
 from service.bus.base import Delivery
-from service.bus.frames import Decoder, FrameError, Reader, encode
+from service.bus.frames import Decoder, FrameError, Reader, encode, split_photos
 from service.bus.hub import Hub
 from service.bus.links import Worker, fault_of
 from service.bus.messages import Cancel, Credit, Drain, Heartbeat, Hello, Message, Request, Result
@@ -226,7 +226,7 @@ class LocalWorkerBus:
             return None
         message, body = frame
         if isinstance(message, Request):
-            return Delivery(message, _split(body, message.sizes))
+            return Delivery(message, split_photos(body, message.sizes))
         if isinstance(message, Cancel):
             return message.id
         raise FrameError(f"a gateway does not send {type(message).__name__}")
@@ -257,17 +257,6 @@ class LocalWorkerBus:
         frame = b"".join(encode(message, body))  # answers are short: one small copy saves a list of views
         with self._write_lock, contextlib.suppress(OSError):  # a gateway that is gone needs no answer
             self._socket.sendall(frame)
-
-
-def _split(body: bytes | bytearray, sizes: Sequence[int]) -> list[memoryview]:
-    """Views of the photos in a request's body."""
-    if sum(sizes) != len(body) or min(sizes, default=0) < 0:
-        raise FrameError(f"photos of {list(sizes)} bytes in a body of {len(body)}")
-    view, at, images = memoryview(body), 0, []
-    for size in sizes:
-        images.append(view[at : at + size])
-        at += size
-    return images
 
 
 def _fresh_folder() -> Path:

@@ -56,7 +56,11 @@ class Hello(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request for one route; the body is its photos one after another, `sizes` their lengths in bytes."""
+    """A request for one route; the body is its photos one after another, `sizes` their lengths in bytes.
+
+    `alone`: it may have brought a worker down and must run while the worker holds nothing else. The gateway sees to that
+    where a worker takes requests from it only; a worker that takes them from several sees to it itself.
+    """
 
     id: int
     route: str
@@ -65,6 +69,7 @@ class Request(msgspec.Struct, frozen=True):
     parameters: Parameters
     priority: int = Priority.INTERACTIVE
     traceparent: str | None = None
+    alone: bool = False
 
 
 class Result(msgspec.Struct, frozen=True):

@@ -30,6 +30,9 @@ def run_gateway(settings: Settings, status: StatusPipe) -> int:
     if importlib.util.find_spec("httptools") is None:
         status.failed("httptools is missing, and the parser that uvicorn has without it costs 3x as much: install it.")
         return 1
+    if settings.redis_url is not None and importlib.util.find_spec("redis") is None:
+        status.failed("redis_url is set, and the package redis is not installed: install the extra `redis`.")
+        return 1
     from service.gateway.server import listen
 
     try:
@@ -41,7 +44,7 @@ def run_gateway(settings: Settings, status: StatusPipe) -> int:
 
 
 async def _run(settings: Settings, status: StatusPipe, listener: socket.socket) -> int:
-    bus = LocalBus(settings)
+    bus = _choose_bus(settings)
     try:
         await bus.start()
     except OSError as error:
@@ -56,6 +59,15 @@ async def _run(settings: Settings, status: StatusPipe, listener: socket.socket) 
         with contextlib.suppress(asyncio.CancelledError):
             await pulse
     return 0
+
+
+def _choose_bus(settings: Settings) -> LocalBus:
+    """The bus of this host, or where a Redis is named the one that reaches other hosts too."""
+    if settings.redis_url is None:
+        return LocalBus(settings)
+    from service.bus.redis.gateway import RedisBus
+
+    return RedisBus(settings)
 
 
 async def serve(

@@ -34,6 +34,8 @@ def check_start(settings: Settings) -> None:
     for package, consequence in _NEEDED.items():
         if find_spec(package) is None:
             raise StartRefused(f"The package {package} is not installed: {consequence}.")
+    if settings.redis_url is not None and find_spec("redis") is None:
+        raise StartRefused("redis_url is set, and the package redis is not installed: install the extra `redis`.")
     check_port(settings.host, settings.port)
 
 

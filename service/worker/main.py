@@ -12,7 +12,11 @@ import ctypes
 import gc
 import os
 import queue
+import secrets
 import signal
+import socket
+from functools import partial
+from importlib.util import find_spec
 from types import FrameType
 from typing import Literal
 
@@ -74,14 +78,27 @@ def _serve(
     pulse.start()
     _settle_memory()
 
-    def connect() -> WorkerBus:
-        if settings.socket is None:
-            raise NoGateway("no gateway is named: set FIELDMARK_SOCKET to the socket that it listens on")
-        return LocalWorkerBus.connect(settings.socket)
-
-    serving = Serving(connect, engine, layout, pulse, events)
+    serving = Serving(partial(_connect, settings, secrets.token_hex(8)), engine, layout, pulse, events)
     hello = _introduce(settings, index, engine, layout, started_because)
     return serving.run(hello, status.ready, settings.start_timeout_s, settings.drain_timeout_s)
+
+
+def _connect(settings: Settings, process: str) -> WorkerBus:
+    """Reach the gateway of this host, or where none is named those of other hosts, which know this process by its word.
+
+    Raises:
+        NoGateway: no way to one is named, or its package is missing.
+        OSError: there is none now.
+    """
+    if settings.socket is not None:
+        return LocalWorkerBus.connect(settings.socket)
+    if settings.redis_url is None:
+        raise NoGateway("no gateway is named: set FIELDMARK_SOCKET to its socket, or FIELDMARK_REDIS_URL")
+    if find_spec("redis") is None:
+        raise NoGateway("redis_url is set, and the package redis is not installed: install the extra `redis`")
+    from service.bus.redis.worker import RedisWorkerBus
+
+    return RedisWorkerBus(settings.redis_url, process=process)
 
 
 def _settle_memory() -> None:
@@ -95,8 +112,9 @@ def _settle_memory() -> None:
 def _introduce(
     settings: Settings, index: int, engine: Engine, layout: Layout, started_because: StartedBecause
 ) -> Hello:
+    is_remote = settings.socket is None and settings.redis_url is not None
     return Hello(
-        worker=str(index),
+        worker=f"{socket.gethostname()}:{index}" if is_remote else str(index),
         pid=os.getpid(),
         device=settings.device,
         lanes=layout.lanes,

@@ -29,6 +29,7 @@ NAMES = {
     "fieldmark_retries_total": set(),
     "fieldmark_poison_total": set(),
     "fieldmark_late_answers_total": set(),
+    "fieldmark_bus_reconnects_total": set(),
     "fieldmark_batch_release_total": {"model", "reason"},
     "fieldmark_worker_up": {"worker"},
     "fieldmark_worker_held": {"worker"},

@@ -79,6 +79,27 @@ def test_an_impossible_value_is_named_with_its_origin(
     assert str(caught.value).startswith(sentence)
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://host:6379/0", "redis://host:6379/0"),
+        ("redis://:secret@host:6379/0", "redis://:***@host:6379/0"),
+        ("rediss://user:se:cr@et@host/1?ssl_ca_certs=/ca.crt", "rediss://user:***@host/1?ssl_ca_certs=/ca.crt"),
+        ("unix:///run/redis.sock?db=1&password=secret", "unix:///run/redis.sock?db=1&password=***"),
+    ],
+)
+def test_a_password_is_never_shown(url: str, shown: str) -> None:
+    (row,) = [row for row in explain(read_settings({"redis_url": url})) if row.name == "redis_url"]
+    assert row.value == shown
+
+
+def test_a_redis_url_of_another_kind_is_refused_without_its_password() -> None:
+    with pytest.raises(
+        SettingsError, match=r"redis_url = 'http://:\*\*\*@host' \(command line\): it must begin with redis://"
+    ):
+        read_settings({"redis_url": "http://:secret@host"})
+
+
 def test_every_fault_is_named_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         read_settings({"port": -1, "lanes": -1})

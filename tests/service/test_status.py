@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.status import LINE_LIMIT_BYTES, ORPHANED, Message, StatusPipe, StatusReader
+from service.status import LINE_LIMIT_BYTES, ORPHANED, WEDGED, Message, StatusPipe, StatusReader
 
 
 @pytest.fixture
@@ -97,6 +97,12 @@ def test_a_child_whose_parent_has_gone_ends_at_once(act: str) -> None:
     child = subprocess.run([sys.executable, "-c", code], pass_fds=[write_fd], capture_output=True, check=False)
     os.close(write_fd)
     assert (child.returncode, child.stdout) == (ORPHANED, b"")
+
+
+def test_a_wedged_process_without_a_supervisor_says_why_and_ends() -> None:
+    code = "from service.status import StatusPipe; StatusPipe().wedged('no progress'); print('alive')"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (process.returncode, process.stdout, process.stderr) == (WEDGED, b"", b"no progress\n")
 
 
 def test_a_child_whose_parent_is_there_goes_on() -> None:

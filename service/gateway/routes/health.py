@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.bus.base import GatewayBus, RouteView, WorkerView
+from service.bus.base import GatewayBus, Reach, RouteView, WorkerView
 from service.gateway.openapi import answers
 from service.gateway.router import Router
 from service.metrics import CONTENT_TYPE_LATEST, Metrics
@@ -52,9 +52,14 @@ class RefusedModel(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether a request would succeed now. `slow_paths` names what makes this process slower than it could be."""
+    """Whether a request would succeed now. `slow_paths` names what makes this process slower than it could be.
+
+    `bus` tells whose workers are in reach: `local`, the host's own; `redis`, those of other hosts too; `local-only`, the
+    host's own while Redis cannot be reached.
+    """
 
     status: Literal["ready", "not-ready"]
+    bus: Reach
     workers: list[WorkerState]
     routes: list[RouteState]
     refused: list[RefusedModel]
@@ -95,6 +100,7 @@ def _readiness(bus: GatewayBus, router: Router) -> Readiness:
     refused = [model for model in router.models() if model.status == "refused"]
     return Readiness(
         status="ready" if can_serve(bus) else "not-ready",
+        bus=bus.reach,
         workers=[_worker_state(worker) for worker in bus.workers()],
         routes=[_route_state(route) for route in bus.routes()],
         refused=[RefusedModel(model.identity, model.faults) for model in refused],

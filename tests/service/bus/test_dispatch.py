@@ -7,7 +7,7 @@ import pytest
 from service.bus.base import Outcome
 from service.bus.messages import Heartbeat, Priority
 from service.errors import DeadlineExceeded, Internal, NotReady, Poison, UnprocessableImage
-from tests.service.bus.fakes import BIRDS, CARS, Desk
+from tests.service.bus.fakes import BIRDS, CARS, Desk, FakeLink, make_hello
 
 # Credit and order
 
@@ -507,3 +507,40 @@ def test_views_show_workers_and_routes():
     assert desk.bus.inflight == 1
     assert desk.bus.queued_bytes == 3 * len(b"photo")
     assert desk.bus.counters.restarts == {"crash": 1}
+
+
+# Workers of other hosts
+
+
+def test_own_workers_come_before_those_of_other_hosts_however_busy():
+    desk = Desk()
+    far = FakeLink()
+    desk.bus.join(far, make_hello("far", lanes=8, credit=8), is_remote=True)
+    _, near = desk.join(lanes=1, credit=2)
+    for _ in range(3):
+        desk.submit()
+    assert (near.numbers, far.numbers) == ([1, 2], [3])
+
+
+def test_what_cannot_have_brought_a_worker_down_is_tried_again_without_suspicion():
+    desk = Desk()
+    worker, _ = desk.join(credit=2)
+    for _ in range(2):
+        desk.submit()
+    desk.bus.lost(worker, blameless=[1])
+    _, link = desk.join(credit=2)
+    assert [(request.id, request.alone) for request in link.delivered] == [(2, True)]
+    _, link = desk.join(worker="1", credit=2)
+    assert [(request.id, request.alone) for request in link.delivered] == [(1, False)]
+
+
+def test_a_request_that_another_worker_took_is_booked_on_that_one():
+    desk = Desk()
+    one, _ = desk.join()
+    other, _ = desk.join(worker="1")
+    caller = desk.submit()
+    (number,) = one.held
+    one.hand_over(number, other, desk.clock())
+    assert (list(one.held), list(other.held)) == ([], [number])
+    desk.finish(other, number)
+    assert isinstance(caller.answer, Outcome)

@@ -14,7 +14,19 @@ from hypothesis import strategies as st
 
 from service.answers import Parameters
 from service.bus import frames
-from service.bus.frames import LIMITS, MAGIC, PREFIX, RECEIVE_BYTES, VERSION, Decoder, Frame, FrameError, Reader, encode
+from service.bus.frames import (
+    LIMITS,
+    MAGIC,
+    PREFIX,
+    RECEIVE_BYTES,
+    VERSION,
+    Decoder,
+    Frame,
+    FrameError,
+    Reader,
+    decode_head,
+    encode,
+)
 from service.bus.messages import Cancel, Credit, Drain, Heartbeat, Hello, Kind, Message, Request, Result
 from service.catalog import RouteInfo
 
@@ -155,6 +167,21 @@ def test_frames_that_cross_the_end_of_the_room_stay_whole(chunk_bytes):
     stream = b"".join(b"".join(encode(*one)) for one in sent)
     assert len(stream) > 5 * RECEIVE_BYTES
     assert same(decode(stream, itertools.repeat(chunk_bytes)), sent)
+
+
+@PATIENT
+@given(SENT)
+def test_a_head_alone_gives_its_message_and_the_length_of_its_body(sent):
+    message, body = sent
+    head = encode(message, body)[0]
+    assert same([Frame(decode_head(head)[0], b"".join(body))], [sent])
+    assert decode_head(head)[1] == sum(map(len, body))
+
+
+@pytest.mark.parametrize(("cut", "words"), [(PREFIX.size - 1, "a head of 11 bytes"), (-1, "were announced")])
+def test_a_head_that_is_not_whole_is_an_error(cut, words):
+    with pytest.raises(FrameError, match=words):
+        decode_head(encode(Cancel(5))[0][:cut])
 
 
 def test_the_parts_of_a_body_are_not_copied():

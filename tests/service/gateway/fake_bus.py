@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from service.answers import ClassifyAnswer, ImageSize, ModelRef, Prediction
-from service.bus.base import Counters, Job, Outcome, RouteView, WorkerView
+from service.bus.base import Counters, Job, Outcome, Reach, RouteView, WorkerView
 from service.bus.messages import Heartbeat, Hello, Result
 from service.catalog import Catalog, DomainEntry, LabelEntry, ModelEntry, RouteInfo, encode_catalog
 from service.errors import DeadlineExceeded, FieldmarkError
@@ -29,6 +29,7 @@ class FakeBus:
         self.hellos = [make_hello()] if hellos is None else hellos
         self.draining: set[str] = set()
         self.counters = Counters()
+        self.reach: Reach = "local"
         self.queued_bytes = 0
         self.arrived: queue.Queue[Job] = queue.Queue()
         self.left: queue.Queue[Job] = queue.Queue()

@@ -88,6 +88,7 @@ def test_readiness_shows_workers_routes_and_refusals(gateway: RunningGateway) ->
     }  # fmt: skip
     assert state["refused"] == [{"model": "broken@0.1.0", "faults": ["model.onnx is missing"]}]
     assert isinstance(state["slow_paths"], list)
+    assert state["bus"] == "local"
 
 
 def test_workers_that_only_drain_do_not_make_it_ready() -> None:
@@ -98,6 +99,14 @@ def test_workers_that_only_drain_do_not_make_it_ready() -> None:
         bus.draining.add("1")
         answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (503, "not-ready")
+
+
+def test_a_host_that_has_lost_redis_says_so() -> None:
+    bus = FakeBus()
+    bus.reach = "local-only"
+    with RunningGateway(bus) as gateway, gateway.client() as client:
+        answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["bus"]) == (200, "local-only")
 
 
 def test_a_slow_path_is_named(gateway: RunningGateway) -> None:

@@ -13,16 +13,29 @@ from tests.service.worker.fakes import Clock, FakePlan, MemoryBus, make_work
 LIMIT = 1000
 
 
+class Notes(StatusPipe):
+    """A status pipe that remembers."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.said: list[str] = []
+
+    def wedged(self, reason: str) -> None:
+        self._write("wedged", reason)
+
+    def _write(self, *words: str | int) -> None:
+        self.said.append(" ".join(map(str, words)))
+
+
 class Patient:
     """A pulse with everything around it in the test's hands."""
 
     def __init__(self) -> None:
         self.clock = Clock()
         self.watchdog = Watchdog(30, self.clock)
-        self.said: list[str] = []
         self.memory = 10
-        status = StatusPipe(None)
-        status._write = lambda *words: self.said.append(" ".join(map(str, words)))  # type: ignore[method-assign]
+        status = Notes()
+        self.said = status.said
         self.pulse = Pulse(status, self.watchdog, 2, LIMIT, clock=self.clock, memory=lambda: self.memory)
         self.bus = MemoryBus()
 
