@@ -81,14 +81,12 @@ class Questions(nn.Module):
 
     def rams(self, layers: Tensor, saliency: Tensor, masks: Tensor, picture: Tensor, **_: Tensor) -> dict[str, Tensor]:
         rolled = [layers[:, 0], layers[:, 1]]
-        boxes = [
-            component_box(largest_component(patch_mask(saliency, alpha).reshape(-1, 4, 4))) for alpha in (1.3, 2.5, 3.5)
-        ]
+        masked = torch.stack([patch_mask(saliency, alpha) for alpha in (1.3, 2.5, 3.5)], 1)
         corner = torch.tensor([[1.0, 3.0, 0.0, 2.0]]) + 0.0 * picture[:, 0, 0]
         return {
             "rolled_cls": roll_out(rolled, "cls"),
             "rolled_mean": roll_out(rolled, "mean"),
-            "boxes": torch.stack(boxes, 1),
+            "boxes": component_box(largest_component(masked.reshape(-1, 4, 4))).reshape(-1, 3, 4),
             "component_box": component_box(largest_component(masks)),
             "component_cells": largest_component(masks).sum((1, 2)),
             "zoomed": zoom(picture, corner)[:, 0],

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from service.cli.app import build_app
 from tests.project.documents import ROOT, Block, blocks_in, commands, documents
 from tests.project.documents import blocks as blocks_of
 
@@ -156,8 +158,9 @@ def _unknown_options(words: list[str]) -> list[str]:
 
 @functools.cache
 def _help(path: tuple[str, ...]) -> str:
-    command = [sys.executable, "-m", "service.cli", *path, "--help"]
-    return subprocess.run(command, cwd=ROOT, env=_outside_of_make(), capture_output=True, text=True, check=True).stdout
+    shown = CliRunner().invoke(build_app(list(path)), [*path, "--help"])
+    assert shown.exit_code == 0, shown.output
+    return shown.output
 
 
 def _options(path: tuple[str, ...]) -> set[str]:

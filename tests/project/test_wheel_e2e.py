@@ -29,10 +29,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `fieldmark` command of a fresh environment: the wheel, what it declares with the extra `cpu`, nothing else."""
     folder = tmp_path_factory.mktemp("installed")
-    venv.create(folder, with_pip=True, symlinks=True)
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--constraint", str(PINS)]
-    subprocess.run([*pip, f"{wheel}[cpu]"], check=True, capture_output=True)
+    venv.create(folder, symlinks=True)
+    pip(folder / "bin" / "python", "install", "--quiet", "--constraint", str(PINS), f"{wheel}[cpu]")
     return folder / "bin" / "fieldmark"
+
+
+def pip(python: Path, *words: str) -> str:
+    """What this environment's pip says and does in the one of another Python."""
+    command = [sys.executable, "-m", "pip", "--python", str(python), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def run(command: Path, *words: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -64,14 +69,9 @@ def test_the_installed_code_is_the_wheels(command: Path, tmp_path: Path) -> None
 
 
 def test_serving_is_free_of_torch(command: Path) -> None:
-    shown = subprocess.run(
-        [str(command.with_name("python")), "-m", "pip", "list", "--format=freeze"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "onnxruntime==" in shown.stdout
-    assert "torch==" not in shown.stdout
+    shown = pip(command.with_name("python"), "list", "--format=freeze")
+    assert "onnxruntime==" in shown
+    assert "torch==" not in shown
 
 
 def test_help_names_the_commands(command: Path, tmp_path: Path) -> None:
