@@ -100,8 +100,8 @@ def test_the_command_explains_and_calls_a_bundle_far_behind_experimental(
 ) -> None:
     app = typer.Typer()
     cli.register(app)
-    named = ["--data", photos, "--out", tmp_path, "--name", "dull", "--licence", "CC0-1.0"]
-    asked = ["--run", dull(run, graph, tmp_path), *named, "--explain", 3, "--plain", bundle, "--unknown", bundle]
+    named = ["export", "--data", photos, "--out", tmp_path, "--name", "dull", "--licence", "CC0-1.0"]
+    asked = [*named, "--run", dull(run, graph, tmp_path), "--explain", 3, "--plain", bundle, "--unknown", bundle]
     refused = CliRunner().invoke(app, [*map(str, asked)])
     assert refused.exit_code == 1
     assert "photos of classes that colours@1.0.0 was taught and of others; it has 12 and 0" in refused.output
