@@ -30,7 +30,7 @@ def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `fieldmark` command of a fresh environment: the wheel, what it declares with the extra `cpu`, nothing else."""
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder, symlinks=True)
-    pip(folder / "bin" / "python", "install", "--quiet", "--constraint", str(PINS), f"{wheel}[cpu]")
+    pip(folder / "bin" / "python", "install", "--quiet", "--no-compile", "--constraint", str(PINS), f"{wheel}[cpu]")
     return folder / "bin" / "fieldmark"
 
 
