@@ -23,7 +23,7 @@ from service.gateway.exchange import exchange_of
 from service.gateway.openapi import describe
 from service.gateway.problems import write_failure
 from service.gateway.router import Router
-from service.gateway.routes import docs, health, inference, models, photos
+from service.gateway.routes import console, docs, health, inference, models, photos
 from service.gateway.schema import PHOTO_TASKS, AskSchema
 from service.gateway.uploads import UploadLimits
 from service.metrics import BusCollector, Metrics
@@ -55,6 +55,7 @@ def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics) -> Front:
     app.router.routes.extend(inference.InferenceApi(bus, router, schemas["classify"], limits, metrics).routes())
     app.include_router(models.models_routes(router))
     app.include_router(health.health_routes(bus, router, metrics))
+    app.include_router(console.console_routes())
     app.include_router(docs.docs_routes(cache(lambda: describe(app.routes, schemas, models.SCHEMAS + health.SCHEMAS))))
     app.add_exception_handler(HTTPException, _refuse)
     app.add_middleware(Edge, metrics=metrics)

@@ -18,7 +18,7 @@ from service.gateway.problems import Headers, write_failure
 from service.logs import get_logger
 from service.metrics import Metrics
 
-#: On every answer. A page that needs more than nothing replaces the policy (`routes/docs.py`).
+#: On every answer. A page that needs more than nothing replaces the policy (`pages.py`).
 SECURITY_HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),

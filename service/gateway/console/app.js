@@ -1,0 +1,97 @@
+// The console: which tasks there are, the photo that they share, and the page around them.
+
+import { Ask } from "./ask.js";
+import { Classify } from "./classify.js";
+import { Failure } from "./failure.js";
+import { html, render, useCallback, useEffect, useState } from "./library.js";
+import { Live } from "./live.js";
+import { close, listExamples } from "./photos.js";
+import { useDropsAndPastes } from "./picker.js";
+import { Point } from "./point.js";
+import { listServed } from "./service.js";
+import { Panel, TabList, useOpenTab } from "./tabs.js";
+
+/** The tasks in their order; a tab is shown where a model does the task. */
+const TASKS = [
+  ["identify", "Identify", "classify", Classify],
+  ["point", "Point", "ground", Point],
+  ["ask", "Ask", "answer", Ask],
+];
+const THEMES = [["", "As the system"], ["light", "Light"], ["dark", "Dark"]];
+
+function App() {
+  const [served, problem, load] = useServed();
+  const [examples, setExamples] = useState([]);
+  const [photo, setPhoto] = useState(null);
+  const [photoProblem, setPhotoProblem] = useState(null);
+  const tasks = served ? TASKS.filter(([, , task]) => served.tasks.has(task)) : [];
+  const tabs = [...tasks.map(([id, title]) => [id, title]), ["live", "Service"]];
+  const [open, choose] = useOpenTab(tabs.map(([id]) => id));
+
+  useEffect(() => void listExamples().then(setExamples, () => setExamples([])), []);
+  const show = useCallback((next) => {
+    setPhotoProblem(null);
+    setPhoto((before) => {
+      if (before) close(before);
+      return next;
+    });
+  }, []);
+  const isOver = useDropsAndPastes((next) => {
+    show(next);
+    if (open === "live" && tasks.length) choose(tasks[0][0]);
+  });
+  const leave = () => show(null);
+  const shared = { served, photo, examples, onPhoto: show, onProblem: setPhotoProblem };
+  return html`
+    <a class="skip" href="#main">Skip to the content</a>
+    <header class="top">
+      <a class="brand" href="/" onClick=${(event) => { event.preventDefault(); leave(); }} aria-label="Fieldmark: begin anew">
+        <img src="/console/mark.svg" alt="" width="32" height="32" /><span>Fieldmark</span>
+      </a>
+      ${served && html`<${TabList} tabs=${tabs} open=${open} onOpen=${choose} />`}
+      <nav class="top-links" aria-label="More">
+        <a href="/docs">API</a>
+        <${ThemeChoice} />
+      </nav>
+    </header>
+    <main id="main" tabindex="-1">
+      ${photoProblem && html`<${Failure} problem=${photoProblem} />`}
+      ${problem && html`<${Failure} problem=${problem} onRetry=${load} />`}
+      ${served && tasks.map(([id, , , Task]) => html`
+        <${Panel} id=${id} isOpen=${open === id} key=${id}><${Task} shared=${shared} /><//>`)}
+      ${served && html`<${Panel} id="live" isOpen=${open === "live"} key="live"><${Live} isOpen=${open === "live"} served=${served} /><//>`}
+    </main>
+    <footer class="foot">
+      <p>Photos are looked at and forgotten: this service keeps none.</p>
+    </footer>
+    ${isOver && html`<div class="drop-veil" aria-hidden="true"><p>Let go to look at it</p></div>`}`;
+}
+
+/** What is served, the problem with finding out, and how to ask again. */
+function useServed() {
+  const [served, setServed] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const load = useCallback(() => {
+    setProblem(null);
+    listServed().then(setServed, setProblem);
+  }, []);
+  useEffect(load, []);
+  return [served, problem, load];
+}
+
+function ThemeChoice() {
+  const [theme, setTheme] = useState(globalThis.fieldmarkTheme.read());
+  const choose = ({ target }) => {
+    globalThis.fieldmarkTheme.choose(target.value);
+    setTheme(target.value);
+  };
+  return html`
+    <label class="theme">
+      <span class="unseen">Colours</span>
+      <select value=${theme} onChange=${choose}>
+        ${THEMES.map(([value, title]) => html`<option value=${value}>${title}</option>`)}
+      </select>
+    </label>`;
+}
+
+render(html`<${App} />`, document.getElementById("app"));

@@ -1,0 +1,142 @@
+// The task "Identify": a photo in, what it shows out. Asks at once when there is a photo, and again when a wish changes.
+
+import { useAsking } from "./asking.js";
+import { Bench } from "./bench.js";
+import { Failure } from "./failure.js";
+import { html, useEffect, useMemo, useState } from "./library.js";
+import { NOTHING, explained, faithfulness } from "./overlays.js";
+import { makeQuestion, readLabels } from "./service.js";
+import { Verdict } from "./verdict-card.js";
+import { capital, listed, nounOf } from "./words.js";
+
+const PATH = "/v1/classify";
+const CERTAINTIES = [0.5, 0.8, 0.9, 0.95, 0.99];
+const TEXT_LIMIT = 4000;
+const BLANK = { domain: null, model: "", text: "", candidates: "", certainty: 0.9, explain: true, force: false };
+
+/** The panel of the task. */
+export function Classify({ shared }) {
+  const { photo, served } = shared;
+  const [wishes, setWishes] = useState(BLANK);
+  const asking = useAsking();
+  const domain = wishes.domain ?? photo?.example?.domain ?? (served.decides ? "auto" : served.domains[0]?.name);
+  const ask = (changes = {}) => {
+    const wished = { ...wishes, domain, ...changes };
+    setWishes({ ...wished, domain: "domain" in changes ? changes.domain : wishes.domain });
+    if (photo) asking.start(questionOf(photo, wished, served));
+  };
+  useEffect(() => {
+    asking.reset();
+    if (photo) asking.start(questionOf(photo, { ...wishes, domain }, served));
+  }, [photo]);
+
+  const { answer, problem, phase } = asking;
+  const overlays = useMemo(() => (answer ? explained(answer) : NOTHING), [answer]);
+  const entry = answer && served.models.find(({ name, version }) => name === answer.model.name && version === answer.model.version);
+  const labels = useLabels(entry?.domain);
+  return html`
+    <${Bench} shared=${shared} asking=${asking} overlays=${overlays} welcome=${welcomeOf(served)}
+      note=${answer?.explanation && faithfulness(answer.explanation)}>
+      <${DomainChoice} served=${served} domain=${domain} onChoose=${(name) => ask({ domain: name, model: "", force: false })} />
+      <div class="outcome" aria-live="polite" aria-busy=${phase === "busy"}>
+        ${problem && html`<${Failure} problem=${problem} onRetry=${() => ask()} />`}
+        ${problem?.type === "no-known-subject" && html`
+          <button type="button" class="button" onClick=${() => ask({ force: true })}>Answer all the same</button>`}
+        ${answer && html`<${Verdict} answer=${answer} entry=${entry} labels=${labels} certainty=${wishes.certainty} />`}
+        ${!answer && !problem && html`<div class="card waiting">Looking …</div>`}
+      </div>
+      <${Wishes} wishes=${wishes} domain=${domain} served=${served} onAsk=${ask} />
+    <//>`;
+}
+
+function questionOf(photo, { domain, model, text, candidates, certainty, explain, force }, served) {
+  const chosen = model ? [["model", model]] : [["domain", domain === "auto" && served.domains.length ? "" : domain]];
+  return makeQuestion(PATH, photo, [
+    ...chosen,
+    ["text", text.trim()],
+    ["candidates", candidates.trim()],
+    ["certainty", certainty === BLANK.certainty ? "" : certainty.toFixed(2)],
+    ["explain", explain],
+    ["force", force],
+  ]);
+}
+
+function welcomeOf(served) {
+  const nouns = served.domains.map(({ name }) => nounOf(name));
+  const known = served.domains.map(({ name, classes, levels }) => `${classes} ${levels.at(-1) === "species" ? `species of ${name}` : name}`);
+  return {
+    title: nouns.length ? `Which ${nouns.join(" or which ")} is that?` : "What is in this photo?",
+    text: `Show a photo. Fieldmark names what it shows, says how certain that is, and shows what it looked at. It knows ${listed(known)}.`,
+  };
+}
+
+function useLabels(domain) {
+  const [known, setKnown] = useState(new Map());
+  useEffect(() => {
+    if (domain && !known.has(domain)) {
+      readLabels(domain).then((labels) => setKnown((before) => new Map(before).set(domain, labels)), () => {});
+    }
+  }, [domain]);
+  return known.get(domain) ?? new Map();
+}
+
+function DomainChoice({ served, domain, onChoose }) {
+  const names = [...(served.decides ? ["auto"] : []), ...served.domains.map(({ name }) => name)];
+  if (names.length < 2) return null;
+  return html`
+    <fieldset class="segments wide">
+      <legend>What to look for</legend>
+      ${names.map((name) => html`
+        <label>
+          <input type="radio" name="domain" value=${name} checked=${name === domain} onChange=${() => onChoose(name)} />
+          <span>${name === "auto" ? "Let the photo decide" : capital(name)}</span>
+        </label>`)}
+    </fieldset>`;
+}
+
+function Wishes({ wishes, domain, served, onAsk }) {
+  const [text, setText] = useState(wishes.text);
+  const [candidates, setCandidates] = useState(wishes.candidates);
+  const models = served.models.filter((model) => model.task === "classify" && model.status === "serving" && (domain === "auto" || model.domain === domain));
+  const readsText = models.some((model) => model.reads_text);
+  const submit = (event) => {
+    event.preventDefault();
+    onAsk({ text, candidates });
+  };
+  return html`
+    <form class="card wishes" onSubmit=${submit}>
+      <h3>Help it along</h3>
+      <label class="field">
+        <span>What does it look like?</span>
+        <input type="text" value=${text} maxlength=${TEXT_LIMIT} placeholder="red crown, white wing bars" onInput=${({ target }) => setText(target.value)} />
+        <small>${readsText ? "In English, a few words on colours and parts." : "No model that is served here reads descriptions; the answer goes by the photo alone."}</small>
+      </label>
+      <details>
+        <summary>More wishes</summary>
+        <label class="field">
+          <span>It can only be one of these</span>
+          <input type="text" value=${candidates} placeholder="Laridae, American Crow" onInput=${({ target }) => setCandidates(target.value)} />
+          <small>Names of classes or of groups, such as a checklist of your region, with commas between them.</small>
+        </label>
+        <label class="field">
+          <span>How certain must it be?</span>
+          <select value=${wishes.certainty} onChange=${({ target }) => onAsk({ certainty: Number(target.value) })}>
+            ${CERTAINTIES.map((share) => html`<option value=${share}>${Math.round(share * 100)} %</option>`)}
+          </select>
+        </label>
+        <label class="field">
+          <span>Model</span>
+          <select value=${wishes.model} onChange=${({ target }) => onAsk({ model: target.value })}>
+            <option value="">The usual one</option>
+            ${models.map(({ name, version, system, experimental }) => html`
+              <option value=${`${name}@${version}`}>${name} ${version} (${system}${experimental ? ", experimental" : ""})</option>`)}
+          </select>
+        </label>
+        <label class="switch">
+          <input type="checkbox" checked=${wishes.explain} onChange=${({ target }) => onAsk({ explain: target.checked })} />
+          <span>Ask what it looked at</span>
+        </label>
+      </details>
+      <button type="submit" class="button primary">Ask again</button>
+    </form>`;
+}

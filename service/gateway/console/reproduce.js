@@ -1,0 +1,46 @@
+// "Do it yourself": the commands that ask again what was just asked, and the answer as it came, each to be copied.
+
+import { html, useState } from "./library.js";
+import { curlOf, pythonOf } from "./recipes.js";
+
+const SHOWN_MS = 2000;
+
+/** The recipes of a question, with the answer or none. */
+export function Reproduce({ question, answer }) {
+  const ways = [
+    ["curl", "curl", () => curlOf(question, location.origin)],
+    ["python", "Python", () => pythonOf(question, location.origin)],
+    ...(answer ? [["json", "Answer", () => JSON.stringify(answer, null, 2)]] : []),
+  ];
+  const [chosen, setChosen] = useState("curl");
+  const [, name, write] = ways.find(([way]) => way === chosen) ?? ways[0];
+  const text = write();
+  return html`
+    <section class="card reproduce" aria-label="Do it yourself">
+      <div class="reproduce-head">
+        <h3>Do it yourself</h3>
+        <div class="segments" role="group" aria-label="Language">
+          ${ways.map(([way, title]) => html`
+            <button type="button" aria-pressed=${way === chosen} onClick=${() => setChosen(way)}>${title}</button>`)}
+        </div>
+      </div>
+      <div class="code">
+        <pre tabindex="0" aria-label=${name}><code>${text}</code></pre>
+        <${Copy} text=${text} />
+      </div>
+    </section>`;
+}
+
+function Copy({ text }) {
+  const [state, setState] = useState("Copy");
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      setState("Copied");
+    } catch {
+      setState("Select it by hand"); // a browser may forbid it
+    }
+    setTimeout(() => setState("Copy"), SHOWN_MS);
+  };
+  return html`<button type="button" class="button small copy" onClick=${copy}><span aria-live="polite">${state}</span></button>`;
+}

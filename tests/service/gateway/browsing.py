@@ -1,0 +1,89 @@
+"""A real Chromium for the tests of the console: found, started once, and a page that notices what a person would not.
+
+Owns the browser's start and the watch over each page: what the page writes to its console, what it throws, and from where
+it loads. What is on the page, the tests say.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, sync_playwright
+
+CHROMIUM_NAMES = ("chromium", "google-chrome")
+WAIT_MS = 30_000
+#: Chromium's own note on an answer with an error's status; a test that wants such an answer looks at the page instead.
+_STATUS_NOTE = "Failed to load resource"
+_AXE = Path(__file__).parent / "axe" / "axe.min.js"
+
+
+def find_chromium() -> str | None:
+    """Path of a Chromium, if the machine has one."""
+    return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Run the machine's Chromium, unseen, until the block ends."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=find_chromium())
+        yield browser
+        browser.close()
+
+
+class ConsolePage:
+    """The console in a page of its own; `complaints` are what went wrong unseen."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.complaints: list[str] = []
+        page.set_default_timeout(WAIT_MS)
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(f"thrown: {error}"))
+        page.on("request", self._check)
+
+    def open(self, tab: str = "") -> None:
+        """Load the page, perhaps at a tab, and wait until it shows what is served."""
+        self.page.goto(f"{self.url}/{tab and '#'}{tab}")
+        self.page.get_by_role("tablist").wait_for()
+
+    @property
+    def panel(self) -> Locator:
+        """The panel of the tab that is open."""
+        return self.page.locator("[role=tabpanel]:not([hidden])")
+
+    def upload(self, name: str, content: bytes, media_type: str = "image/jpeg") -> None:
+        """Choose a file as in the browser's own dialogue."""
+        file = {"name": name, "mimeType": media_type, "buffer": content}
+        self.panel.locator("input[type=file]").first.set_input_files(file)  # type: ignore[arg-type]
+
+    def choose_example(self, title: str) -> None:
+        """Click an example."""
+        self.panel.locator(f".example[title='{title}']").click()
+
+    def verdict(self) -> str:
+        """Wait for an answer and give its headline."""
+        return self.panel.locator(".verdict h2").inner_text()
+
+    def faults(self) -> list[str]:
+        """What axe finds against accessibility, by rule and place."""
+        self.page.evaluate(_AXE.read_text())
+        found: dict[str, Any] = self.page.evaluate("axe.run()")
+        return [
+            f"{violation['id']}: {node['target']} {node['failureSummary']}"
+            for violation in found["violations"]
+            for node in violation["nodes"]
+        ]
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not message.text.startswith(_STATUS_NOTE):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def _check(self, request: Request) -> None:
+        if not request.url.startswith((self.url, "blob:")):
+            self.complaints.append(f"loads from elsewhere: {request.url}")
