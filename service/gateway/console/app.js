@@ -58,7 +58,7 @@ function App() {
       ${photoProblem && html`<${Failure} problem=${photoProblem} />`}
       ${problem && html`<${Failure} problem=${problem} onRetry=${load} />`}
       ${served && tasks.map(([id, , , Task]) => html`
-        <${Panel} id=${id} isOpen=${open === id} key=${id}><${Task} shared=${shared} /><//>`)}
+        <${Panel} id=${id} isOpen=${open === id} key=${id}><${Task} shared=${shared} isOpen=${open === id} /><//>`)}
       ${served && html`<${Panel} id="live" isOpen=${open === "live"} key="live"><${Live} isOpen=${open === "live"} served=${served} /><//>`}
     </main>
     <footer class="foot">
@@ -67,7 +67,7 @@ function App() {
     ${isOver && html`<div class="drop-veil" aria-hidden="true"><p>Let go to look at it</p></div>`}`;
 }
 
-/** What is served, the problem with finding out, and how to ask again. */
+/** What is served, the problem with finding out, and how to ask again; a service that still starts is asked again anyway. */
 function useServed() {
   const [served, setServed] = useState(null);
   const [problem, setProblem] = useState(null);
@@ -76,6 +76,11 @@ function useServed() {
     listServed().then(setServed, setProblem);
   }, []);
   useEffect(load, []);
+  useEffect(() => {
+    if (problem?.type !== "not-ready") return undefined;
+    const timer = setTimeout(load, 1000 * (problem.retryAfterS ?? 2));
+    return () => clearTimeout(timer);
+  }, [problem]);
   return [served, problem, load];
 }
 

@@ -16,6 +16,7 @@ export function Bench({ shared, asking, overlays, note, welcome, children }) {
   if (!photo) return html`<${Welcome} ...${welcome} ...${shared} />`;
   const { answer, question, phase } = asking;
   return html`
+    <h1 class="unseen">${welcome.title}</h1>
     <div class="bench">
       <div class="bench-photo">
         <${Stage} photo=${photo} overlays=${overlays} size=${answer?.image} isBusy=${phase === "busy"} note=${note} />

@@ -3,7 +3,7 @@
 import { useAsking } from "./asking.js";
 import { Bench } from "./bench.js";
 import { Failure } from "./failure.js";
-import { html, useEffect, useMemo, useState } from "./library.js";
+import { html, useEffect, useMemo, useRef, useState } from "./library.js";
 import { NOTHING, explained, faithfulness } from "./overlays.js";
 import { makeQuestion, readLabels } from "./service.js";
 import { Verdict } from "./verdict-card.js";
@@ -14,8 +14,8 @@ const CERTAINTIES = [0.5, 0.8, 0.9, 0.95, 0.99];
 const TEXT_LIMIT = 4000;
 const BLANK = { domain: null, model: "", text: "", candidates: "", certainty: 0.9, explain: true, force: false };
 
-/** The panel of the task. */
-export function Classify({ shared }) {
+/** The panel of the task; it asks about a photo when it `isOpen`. */
+export function Classify({ shared, isOpen }) {
   const { photo, served } = shared;
   const [wishes, setWishes] = useState(BLANK);
   const asking = useAsking();
@@ -25,10 +25,18 @@ export function Classify({ shared }) {
     setWishes({ ...wished, domain: "domain" in changes ? changes.domain : wishes.domain });
     if (photo) asking.start(questionOf(photo, wished, served));
   };
+  const asked = useRef(null);
   useEffect(() => {
     asking.reset();
-    if (photo) asking.start(questionOf(photo, { ...wishes, domain }, served));
+    asked.current = null;
+    if (photo?.example?.domain) setWishes((before) => ({ ...before, domain: null, model: "" }));
   }, [photo]);
+  useEffect(() => {
+    if (!isOpen || !photo || asked.current === photo) return;
+    asked.current = photo;
+    const fitting = photo.example?.domain ? { domain: photo.example.domain, model: "" } : { domain };
+    asking.start(questionOf(photo, { ...wishes, ...fitting }, served));
+  }, [photo, isOpen]);
 
   const { answer, problem, phase } = asking;
   const overlays = useMemo(() => (answer ? explained(answer) : NOTHING), [answer]);
@@ -64,9 +72,10 @@ function questionOf(photo, { domain, model, text, candidates, certainty, explain
 function welcomeOf(served) {
   const nouns = served.domains.map(({ name }) => nounOf(name));
   const known = served.domains.map(({ name, classes, levels }) => `${classes} ${levels.at(-1) === "species" ? `species of ${name}` : name}`);
+  const knows = known.length ? ` It knows ${listed(known)}.` : "";
   return {
     title: nouns.length ? `Which ${nouns.join(" or which ")} is that?` : "What is in this photo?",
-    text: `Show a photo. Fieldmark names what it shows, says how certain that is, and shows what it looked at. It knows ${listed(known)}.`,
+    text: `Show a photo. Fieldmark names what it shows, says how certain that is, and shows what it looked at.${knows}`,
   };
 }
 

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
 
 CHROMIUM_NAMES = ("chromium", "google-chrome")
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 #: Chromium's own note on an answer with an error's status; a test that wants such an answer looks at the page instead.
 _STATUS_NOTE = "Failed to load resource"
 _AXE = Path(__file__).parent / "axe" / "axe.min.js"
@@ -29,6 +29,7 @@ def find_chromium() -> str | None:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Run the machine's Chromium, unseen, until the block ends."""
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=find_chromium())
         yield browser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import subprocess
@@ -119,6 +120,30 @@ def test_an_unsure_answer_says_so_and_lists_what_it_may_be(console: ConsolePage,
     told = ask(url, photo, domain="birds")
     assert console.panel.locator(".chips li").count() == len(told["set"]["class_ids"])
     assert console.panel.locator(".ladder .held").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "tone", "title"),
+    [
+        ({"rollup": {"level": "species", "label": "Herring Gull", "probability": 0.96}}, "sure", "Herring Gull"),
+        ({"rollup": {"level": "genus", "label": "Larus", "probability": 0.97}}, "partly", "A bird of the genus Larus"),
+        ({}, "open", "Perhaps a Herring Gull"),
+        ({"uncertain": True}, "unknown", "Unlike the 200 species that it knows"),
+        ({"uncertain": None}, "match", "Herring Gull"),
+    ],
+)
+def test_an_answer_ends_in_one_of_five_verdicts(
+    console: ConsolePage, changes: dict[str, Any], tone: str, title: str
+) -> None:
+    levels = {"genus": "Larus", "species": "Larus argentatus"}
+    best = {"class_id": "062", "label": "Herring Gull", "probability": 0.6, "levels": levels}
+    answer = {"predictions": [best], "uncertain": False} | changes
+    entry = {"domain": "birds", "levels": list(levels), "classes": 200}
+    console.open()
+    told = console.page.evaluate(
+        "async ([answer, entry]) => (await import('/console/verdict.js')).judge(answer, entry, 0.9)", [answer, entry]
+    )
+    assert (told["tone"], told["title"]) == (tone, title)
 
 
 @pytest.mark.parametrize("model", ["pma-visual", "rams-trans", "s3n"])
@@ -298,6 +323,10 @@ def test_tasks_that_nothing_does_have_no_tab(console: ConsolePage) -> None:
     expect(console.page.get_by_role("tab", name="Identify")).to_have_attribute("aria-selected", "true")
 
 
+def reply(answer: dict[str, Any], route: Route) -> None:
+    route.fulfill(json=answer)
+
+
 def with_tasks(console: ConsolePage, *tasks: str, answers: dict[str, Any]) -> None:
     """Let the page believe that models for these tasks are served, and what they answer."""
 
@@ -309,7 +338,7 @@ def with_tasks(console: ConsolePage, *tasks: str, answers: dict[str, Any]) -> No
 
     console.page.route("**/v1/models", add_models)
     for path, answer in answers.items():
-        console.page.route(f"**{path}*", lambda route, answer=answer: route.fulfill(json=answer))
+        console.page.route(f"**{path}*", functools.partial(reply, answer))
 
 
 def test_what_is_pointed_at_is_framed(console: ConsolePage) -> None:
@@ -349,17 +378,46 @@ def test_a_question_is_answered_with_the_cells_that_were_read(console: ConsolePa
     expect(console.panel.locator(".legend")).to_contain_text("2 of 4 cells were read")
 
 
-def test_the_figures_are_drawn_and_told(console: ConsolePage, url: str) -> None:
-    console.page.clock.install()
+def test_the_service_is_shown_at_work(console: ConsolePage) -> None:
     console.open("live")
     expect(console.panel.locator("tbody").first.locator("tr")).to_have_count(1)
-    for _ in range(3):
-        ask(url, PELICAN, domain="birds")
-    with console.page.expect_response("**/metrics"):
-        console.page.clock.run_for(2000)
-    expect(console.panel.get_by_role("img", name="Throughput, requests a second. answered: 1.5")).to_be_visible()
-    assert console.panel.locator(".uplot canvas").count() == 6
+    expect(console.panel.locator(".uplot canvas")).to_have_count(6)
+    expect(console.panel.get_by_role("img", name="Throughput, requests a second. answered: 0")).to_be_visible()
     expect(console.panel.locator(".wide-table").last).to_contain_text("birds 1.0.0")
+
+
+def test_figures_of_two_readings_become_rates_and_latencies(console: ConsolePage) -> None:
+    console.open()
+    before, now = figures(10), figures(30)
+    told = console.page.evaluate(
+        """async ([before, now]) => {
+            const { compare, parseFigures, workersOf } = await import("/console/figures.js");
+            return [compare(parseFigures(before), parseFigures(now), 2), compare(parseFigures(now), parseFigures(before), 2),
+                workersOf(parseFigures(now))];
+        }""",
+        [before, now],
+    )
+    grown, anew, workers = told
+    assert (grown["answered"], grown["refused"], grown["failed"]) == (10, 0, 0)
+    assert grown["p50"] == pytest.approx(0.01)
+    assert grown["batch"] == 1.5
+    assert anew["answered"] == 5, "a counter that fell began anew"
+    assert workers == [{"worker": "0", "isUp": True, "held": None, "busy": 0.5, "memory": None}]
+
+
+def figures(count: int) -> str:
+    """What the service would tell after so many requests of 0.01 s in batches of 1.5 on average."""
+    return f"""# HELP fieldmark_requests_total Answered requests.
+fieldmark_requests_total{{task="classify",model="birds@1.0.0",status="200"}} {count}
+fieldmark_requests_total{{task="none",model="none",status="200"}} {count * 7}
+fieldmark_request_seconds_bucket{{task="classify",model="birds@1.0.0",le="0.005"}} 0
+fieldmark_request_seconds_bucket{{task="classify",model="birds@1.0.0",le="0.015"}} {count}
+fieldmark_request_seconds_bucket{{task="classify",model="birds@1.0.0",le="+Inf"}} {count}
+fieldmark_batch_size_count{{model="birds@1.0.0"}} {count}
+fieldmark_batch_size_sum{{model="birds@1.0.0"}} {count * 1.5}
+fieldmark_worker_up{{worker="0"}} 1
+fieldmark_engine_busy_ratio{{worker="0"}} 0.5
+"""
 
 
 @pytest.mark.parametrize(
