@@ -32,7 +32,7 @@ export function Ask({ shared }) {
   return html`
     <${Bench} shared=${shared} asking=${asking} overlays=${overlays} welcome=${WELCOME}>
       <form class="card wishes" onSubmit=${ask}>
-        <h3>Your question</h3>
+        <h2 class="card-title">Your question</h2>
         <label class="field">
           <span>A short question, in English</span>
           <input type="text" value=${words} placeholder="How many dogs are there?" onInput=${({ target }) => setWords(target.value)} />

@@ -114,7 +114,7 @@ function Wishes({ wishes, domain, served, onAsk }) {
   };
   return html`
     <form class="card wishes" onSubmit=${submit}>
-      <h3>Help it along</h3>
+      <h2 class="card-title">Help it along</h2>
       <label class="field">
         <span>What does it look like?</span>
         <input type="text" value=${text} maxlength=${TEXT_LIMIT} placeholder="red crown, white wing bars" onInput=${({ target }) => setText(target.value)} />

@@ -33,7 +33,7 @@ export function Point({ shared }) {
   return html`
     <${Bench} shared=${shared} asking=${asking} overlays=${overlays} welcome=${WELCOME}>
       <form class="card wishes" onSubmit=${ask}>
-        <h3>What to find</h3>
+        <h2 class="card-title">What to find</h2>
         <label class="field">
           <span>One description a line</span>
           <textarea rows="3" value=${words} placeholder="the dog on the left" onInput=${({ target }) => setWords(target.value)}></textarea>
@@ -56,7 +56,7 @@ function fieldsOf(expressions) {
 function Found({ answer }) {
   return html`
     <section class="card" aria-label="What was found">
-      <h3>What was found</h3>
+      <h2 class="card-title">What was found</h2>
       <ol class="found">
         ${answer.results.map(({ expression, found, score, box, reason, unknown_words: strangers }, index) => html`
           <li>

@@ -18,7 +18,7 @@ export function Reproduce({ question, answer }) {
   return html`
     <section class="card reproduce" aria-label="Do it yourself">
       <div class="reproduce-head">
-        <h3>Do it yourself</h3>
+        <h2 class="card-title">Do it yourself</h2>
         <div class="segments" role="group" aria-label="Language">
           ${ways.map(([way, title]) => html`
             <button type="button" aria-pressed=${way === chosen} onClick=${() => setChosen(way)}>${title}</button>`)}

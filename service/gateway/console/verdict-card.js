@@ -19,9 +19,9 @@ export function Verdict({ answer, entry, labels, certainty }) {
       ${answer.rollup !== undefined || answer.set ? html`<${Ladder} steps=${ladder(answer, entry)} />` : null}
     </article>
     <section class="card" aria-label="What it may be">
-      <h3>${answer.without_candidates ? "Of those that you named" : "What it may be"}</h3>
+      <h2 class="card-title">${answer.without_candidates ? "Of those that you named" : "What it may be"}</h2>
       <${Bars} predictions=${answer.predictions} />
-      ${answer.without_candidates && html`<h3>Among all</h3><${Bars} predictions=${answer.without_candidates} />`}
+      ${answer.without_candidates && html`<h2 class="card-title">Among all</h2><${Bars} predictions=${answer.without_candidates} />`}
       ${answer.set && html`<${Candidates} ...${candidatesOf(answer, entry, labels)} />`}
       <${Origin} answer=${answer} entry=${entry} />
     </section>`;
@@ -64,7 +64,7 @@ function Candidates({ names, sentence }) {
   const rest = names.length - LISTED;
   return html`
     <div class="set">
-      <h3>${names.length === 1 ? "No other is in question" : `One of these ${names.length}`}</h3>
+      <h2 class="card-title">${names.length === 1 ? "No other is in question" : `One of these ${names.length}`}</h2>
       <ul class="chips">
         ${names.slice(0, LISTED).map((name) => html`<li>${name}</li>`)}
         ${rest > 0 && html`<li class="more">and ${rest} more</li>`}
