@@ -144,14 +144,14 @@ class RedisWorkerBus:
 
     def close(self) -> None:
         """Hang up; a `receive` that blocks in another thread returns None."""
-        with self._lock:
-            self._is_leaving = True  # room that is free now must not be filled
-            self._origins.clear()
-        if not self._over.is_set() and self._keeper.ident is not None:
-            gone = ("DEL", wire.hello_key(self.name)), ("SREM", wire.WORKERS, self.name)
-            self._send([*gone, self._event(wire.GONE), self._wake()])
+        is_first_to_know = not self._over.is_set()
         self._over.set()
+        with self._lock:
+            self._origins.clear()
         if self._keeper.ident is not None:
+            if is_first_to_know:
+                gone = ("DEL", wire.hello_key(self.name)), ("SREM", wire.WORKERS, self.name)
+                self._put([*gone, self._event(wire.GONE), self._wake()])
             self._keeper.join()
         self._sending.close()
 
@@ -332,9 +332,12 @@ class RedisWorkerBus:
         return ("XADD", self._control, "NOMKSTREAM", "MAXLEN", "~", wire.STREAM_LIMIT, "*", "wake", "")
 
     def _send(self, commands: Sequence[Command]) -> None:
-        """Send in one trip. What cannot be sent is dropped and ends the session: its requests go back to their gateways."""
-        if self._over.is_set():
-            return
+        """Send in one trip, unless the session is over: its requests have gone back to their gateways."""
+        if not self._over.is_set():
+            self._put(commands)
+
+    def _put(self, commands: Sequence[Command]) -> None:
+        """Send in one trip. What cannot be sent is dropped and ends the session."""
         try:
             self._sending.run_all(commands)
         except RedisError as error:
