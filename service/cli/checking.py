@@ -38,7 +38,7 @@ def check_folder(folder: Path, *, admit_fakes: bool = False) -> Iterator[Checked
         faults = _load_faults(loader, bundle)
         manifest = _manifest_of(bundle)
         if manifest is not None and manifest.default:
-            subject = f"{manifest.task}/{manifest.domain}"
+            subject = f"{manifest.task}/{manifest.domain or ''}"
             other = defaults.setdefault(subject, manifest.name)
             if other != manifest.name:
                 faults.append(f"{other} is the default of {subject} already")

@@ -59,6 +59,7 @@ class AnswerPlan:
         self.need_px = manifest.image.size_px
         self._session = bundle.session
         self._words = bundle.words
+        self._known = frozenset(bundle.words.words)
         self._image = manifest.image
         self._answers = [label.label for label in bundle.labels]
         self._fitted = manifest.calibration
@@ -116,7 +117,7 @@ class AnswerPlan:
             uncertain=uncertain,
             reason=reason,
         )
-        answer = _tell_of_words(answer, prepared.words, self._words)
+        answer = self._tell_of_words(answer, prepared.words)
         picture = _draw(prepared.encoded, answer) if prepared.parameters.draw else None
         return Finished(answer, self.model, best, uncertain is True, picture)
 
@@ -130,6 +131,13 @@ class AnswerPlan:
         size = (photo.width, photo.height)
         pixels = fit_pixels(photo.pixels, self.need_px, self._image.fit, size)
         return Questioned(pixels, ImageSize(*size), words, parameters, encoded if parameters.draw else b"")
+
+    def _tell_of_words(self, answer: QuestionAnswer, words: EncodedQuestion) -> QuestionAnswer:
+        read = question_words(answer.question)[: self._words.length]
+        unknown = [word for word in dict.fromkeys(read) if word not in self._known]
+        return msgspec.structs.replace(
+            answer, read=" ".join(read) if words.is_cut else UNSET, unknown_words=unknown or UNSET
+        )
 
     def _judge(self, best: float) -> tuple[bool | UnsetType, str | UnsetType | None]:
         least = self._fitted.uncertain_below
@@ -146,15 +154,6 @@ class AnswerPlan:
         shares = (values / max(float(values.max()), np.finfo(np.float64).tiny)).round(EVIDENCE_DIGITS)
         box = frame_of(size.width, size.height, self._image).whole()
         return EvidenceMap(side, side, shares.tolist(), UNSET if box is None else box)
-
-
-def _tell_of_words(answer: QuestionAnswer, words: EncodedQuestion, vocabulary: QuestionVocabulary) -> QuestionAnswer:
-    said = question_words(answer.question)
-    read = said[: vocabulary.length]
-    unknown = [word for word in dict.fromkeys(read) if word not in vocabulary.words]
-    return msgspec.structs.replace(
-        answer, read=" ".join(read) if words.is_cut else UNSET, unknown_words=unknown or UNSET
-    )
 
 
 def _draw(photo: Encoded, answer: QuestionAnswer) -> bytes:
