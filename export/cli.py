@@ -1,6 +1,7 @@
-"""The commands `export` and `export-answers`: a run becomes a bundle, or a bundle gets TensorRT's engines built ahead.
+"""The commands `export`, `export-answers` and `export-detector`: a run, or published weights, become a bundle.
 
-Owns the options; the work is `export.bundle`'s and `export.answers.bundle`'s, and for TensorRT the serving engine's, whose cache is filled.
+Owns the options; the work is that of `export.bundle`, `export.answers.bundle` and `export.detection.bundle`, and for
+TensorRT the serving engine's, whose cache is filled.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("export")(export)
     app.command("export-answers")(export_answers)
+    app.command("export-detector")(export_detector)
 
 
 def export(
@@ -88,6 +90,21 @@ def export_answers(
 
         order = AnswerOrder(run, out, name, version, data, cells, default, limit)
         sys.stdout.write(f"{make_answer_bundle(order)}\n")
+
+
+def export_detector(
+    weights: Annotated[Path, typer.Option(help="The published YOLOX as an ONNX file.")],
+    classes: Annotated[Path, typer.Option(help="Its classes, one a line.")],
+    sample: Annotated[list[Path], typer.Option(help="A photo for the bundle's self-check; several times.")],
+    out: Annotated[Path, typer.Option(help="Store to write into.")] = Path("models/zoo"),
+    name: Annotated[str, typer.Option(help="Name of the bundle.")] = "detector",
+    version: Annotated[str, typer.Option(help="Version of the bundle (PEP 440).")] = "1.0.0",
+) -> None:
+    """Make a published detector a bundle, for `locate`."""
+    with _explained():
+        from export.detection.bundle import DetectorOrder, make_detector_bundle
+
+        sys.stdout.write(f"{make_detector_bundle(DetectorOrder(weights, classes, sample, out, name, version))}\n")
 
 
 def _build_engines(bundle: Path) -> None:

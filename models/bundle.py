@@ -14,7 +14,7 @@ from models.text.vocabulary import read_vocabulary
 from models.text.word_files import read_words
 
 #: The classes of what is told apart, or the answers that can be given, stand in labels.csv.
-LABELLED_TASKS = ("classify", "route", "answer")
+LABELLED_TASKS = ("classify", "route", "answer", "locate")
 
 
 def check_bundle(folder: Path) -> list[str]:
@@ -72,9 +72,10 @@ def _check_labels(folder: Path, manifest: Manifest) -> list[str]:
         labels = read_labels(folder / "labels.csv", manifest.levels)
     except BundleError as error:
         return error.faults
-    logits = next((output for output in manifest.outputs if output.name == "logits"), None)
-    if logits is None or logits.shape != (len(labels),):
-        return [f"labels.csv has {len(labels)} classes, which the output 'logits' does not match"]
+    scores = "scores" if manifest.task == "locate" else "logits"
+    output = next((output for output in manifest.outputs if output.name == scores), None)
+    if output is None or output.shape[-1:] != (len(labels),):
+        return [f"labels.csv has {len(labels)} classes, which the output {scores!r} does not match"]
     return []
 
 

@@ -33,9 +33,10 @@ MANIFEST_BYTES_LIMIT = 1 << 20
 MANIFEST_NAME = "manifest.json"
 
 System = Literal[
-    "plain", "pma", "pma_visual", "pma_student", "rams_trans", "s3n", "referring", "hard_attention", "router", "testing"
-]
-Task = Literal["classify", "ground", "answer", "route"]
+    "plain", "pma", "pma_visual", "pma_student", "rams_trans", "s3n", "referring", "hard_attention", "router", "detector",
+    "testing",
+]  # fmt: skip
+Task = Literal["classify", "ground", "answer", "route", "locate"]
 Precision = Literal["fp32", "fp16", "int8"]
 #: What `uncertain_below` is compared with; of each, a higher value means a subject that the model knows.
 UncertaintyScore = Literal["max_softmax", "energy", "distance"]
@@ -129,7 +130,8 @@ class Calibration(_Part):
     the quantile of the nonconformity score 1 - p(label); `conformal_levels` does the same for groups of each level.
     `pooled_temperature` is for several photos of one subject. A text whose agreement with the photo is below
     `text_conflict_below` speaks of something else. Of a grounding bundle `temperature` is that of the presence logit and
-    `quality_temperature` that of the quality logit; what is present with less than `absent_below` is not there.
+    `quality_temperature` that of the quality logit; what is present with less than `absent_below` is not there, and a
+    detector proposes nothing with a lower score.
     """
 
     temperature: float = Field(default=1.0, gt=0.01, lt=100)

@@ -6,9 +6,10 @@ Route names are made here and nowhere else:
     classify/<domain>            the default bundle of a domain
     classify/<name>@<version>    a named bundle
     classify/auto                the photo decides (a router bundle), or the store has a single domain
-    ground/auto, answer/auto     the default bundle of a task that has no domains; a named one as above
+    ground/auto, answer/auto, locate/auto
+                                 the default bundle of a task that has no domains; a named one as above
     look/auto                    several tasks on one photo
-    subject/auto                 classify what an expression means in a photo
+    subject/auto                 classify what was found in a photo first, by words or by a detector
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import msgspec
 AUTO = "auto"
 #: The route of several tasks on one photo.
 LOOK = f"look/{AUTO}"
-#: The route of classifying what an expression means: its parts are a ground and a classify route.
+#: The route of classifying what was found first: its parts are a ground or locate route, and a classify route.
 SUBJECT = f"subject/{AUTO}"
 
 

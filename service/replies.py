@@ -81,6 +81,23 @@ class QuestionReply(QuestionAnswer, frozen=True, kw_only=True):
     timing_ms: Timing
 
 
+class Proposal(msgspec.Struct, frozen=True):
+    """Where a detector sees a subject of a domain, as which of its own classes, and how surely in 0..1."""
+
+    label: str
+    domain: str
+    score: float
+    box: Box
+
+
+class Proposals(msgspec.Struct, frozen=True):
+    """What a detector sees in a photo, the surest first."""
+
+    model: ModelRef
+    subjects: list[Proposal]
+    image: ImageSize
+
+
 class PartProblem(msgspec.Struct, frozen=True):
     """Why one part of a look has no answer, in the words of a problem document."""
 

@@ -51,6 +51,7 @@ def classify(
     expression: Annotated[
         str | None, typer.Option(help="Which of several things is meant, such as 'the bird on the left'.")
     ] = None,
+    locate: Annotated[bool, typer.Option("--locate", help="Find the subject first, by a detector.")] = False,
     draw: Annotated[
         Path | None, typer.Option(help="Draw what the model looked at on the photo: a PNG file, or a folder of them.")
     ] = None,
@@ -81,7 +82,9 @@ def classify(
     )
 
     def ask(photos: list[bytes]) -> list[Result]:
-        return engine.classify(photos, domain=domain, model=model, parameters=parameters, expression=expression)
+        return engine.classify(
+            photos, domain=domain, model=model, parameters=parameters, expression=expression, locate=locate
+        )
 
     with _opened(out) as stream, _progress(len(paths), stream) as advance:
         writer = _make_writer(form, stream, _levels(engine, domain, model))

@@ -32,6 +32,7 @@ class Wishes(TypedDict, total=False):
 
     text: str
     expression: str
+    locate: bool
     domain: str
     model: str
     top_k: int

@@ -21,6 +21,7 @@ _NEEDED = {
     "route": ("logits",),
     "ground": (FEATURES, "box", "conf"),
     "answer": ("logits", "kept", "relevance"),
+    "locate": ("boxes", "scores"),
 }
 
 
@@ -67,6 +68,8 @@ def manifest_faults(manifest: Manifest) -> list[str]:
     given = {output.name for output in manifest.outputs}
     if missing := [name for name in _NEEDED[manifest.task] if name not in given]:
         return [f"a bundle for {manifest.task!r} needs the outputs {', '.join(missing)}"]
+    if manifest.task == "locate" and "domain" not in manifest.levels:
+        return ["a bundle for 'locate' needs the level 'domain' of its labels"]
     squares = {"ground": FEATURES, "answer": "kept"}
     name = squares.get(manifest.task)
     if name is not None and not _is_grid(cells := output_shape(manifest, name)[0], manifest):

@@ -25,6 +25,7 @@ from service.engine.tasks.auto import AutoPlan
 from service.engine.tasks.base import AnyPlan
 from service.engine.tasks.classify import ClassifyPlan
 from service.engine.tasks.ground import GroundPlan
+from service.engine.tasks.locate import LocatePlan
 from service.engine.tasks.look import LookPlan, PhotoPlan
 from service.engine.tasks.subject import SubjectPlan
 from service.errors import FieldmarkError, InvalidParameter, NotFound
@@ -69,8 +70,8 @@ class Engine:
         self._plans: dict[str, AnyPlan] = {**plans}
         if plans:
             self._plans[LOOK] = LookPlan(LOOK, plans)
-        if "ground" in self._shelf.pointing and self._shelf.domains:
-            self._plans[SUBJECT] = SubjectPlan(SUBJECT, plans)
+        if self._shelf.domains and self._shelf.pointing.keys() & {"ground", "locate"}:
+            self._plans[SUBJECT] = SubjectPlan(SUBJECT, plans, self._domains_of_routes())
         self._lanes = lanes or usable_cores()
 
     @property
@@ -102,11 +103,13 @@ class Engine:
         model: str | None = None,
         parameters: Parameters | Sequence[Parameters] | None = None,
         expression: str | None = None,
+        locate: bool = False,
     ) -> list[Answer]:
         """Classify encoded photos; one that cannot be answered has its error in its place.
 
         A subject is a photo, or a list of photos of it. `parameters` hold for all of them, or there are as many. With an
-        `expression` what it means in each photo is found first, and classified alone.
+        `expression` what it means in each photo is found first, and classified alone; with `locate` a detector's surest
+        subject of the domain.
 
         Raises:
             NotFound: the domain or the model does not exist.
@@ -115,8 +118,8 @@ class Engine:
         route = self.find_route(domain, model)
         if parameters is None or isinstance(parameters, Parameters):
             parameters = [parameters or Parameters()] * len(subjects)
-        if expression is not None:
-            find = Part(self._pointing_route("ground", None), Parameters(expressions=read_expressions([expression])))
+        if expression is not None or locate:
+            find = self._find_part(expression)
             parameters = [Parameters(parts=(find, Part(route, asked))) for asked in parameters]
             route = SUBJECT
         plan = self.plan(route)
@@ -172,6 +175,11 @@ class Engine:
         plan = self.plan(self._pointing_route(task, model))
         return answer_all(plan, [(photo, parameters) for photo in photos], self._lanes)
 
+    def _find_part(self, expression: str | None) -> Part:
+        if expression is None:
+            return Part(self._pointing_route("locate", None), Parameters())
+        return Part(self._pointing_route("ground", None), Parameters(expressions=read_expressions([expression])))
+
     def _pointing_route(self, task: str, model: str | None) -> str:
         if model is not None:
             return self._named_route(model, None, task)
@@ -226,9 +234,22 @@ class Engine:
             yield self._pointing_plan(domain_route(task, AUTO), self._shelf.bundles[identity])
 
     def _pointing_plan(self, route: str, bundle: Bundle) -> PhotoPlan:
-        if bundle.manifest.task == "ground":
-            return GroundPlan(route, bundle, self._features)
-        return AnswerPlan(route, bundle)
+        match bundle.manifest.task:
+            case "ground":
+                return GroundPlan(route, bundle, self._features)
+            case "locate":
+                return LocatePlan(route, bundle)
+            case _:
+                return AnswerPlan(route, bundle)
+
+    def _domains_of_routes(self) -> dict[str, str]:
+        named = {domain_route("classify", domain): domain for domain in self._shelf.domains}
+        bundles = self._shelf.bundles.items()
+        return named | {
+            model_route("classify", identity): bundle.manifest.domain
+            for identity, bundle in bundles
+            if bundle.manifest.task == "classify" and bundle.manifest.domain is not None
+        }
 
     def _domain_plan(self, domain: str, name: str) -> ClassifyPlan:
         reader = self._shelf.readers.get(domain)

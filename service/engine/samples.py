@@ -23,7 +23,7 @@ SAMPLES_LIMIT = 64
 TOLERANCES = {"fp32": 1e-3, "fp16": 3e-2, "int8": 3e-1}
 GPU_WARM_UP_BATCHES = (1, 2, 4, 8, PROFILE_BATCHES[-1])
 #: Without one of these expected, a sample checks nothing.
-_TOLD = {"classify": "logits", "route": "logits", "answer": "logits", "ground": "box"}
+_TOLD = {"classify": "logits", "route": "logits", "answer": "logits", "ground": "box", "locate": "scores"}
 
 Sessions = Mapping[Graph, Session]
 

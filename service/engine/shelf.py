@@ -49,7 +49,9 @@ class Shelf:
         defaults = self._choose_defaults()
         self.domains = {domain: identity for (task, domain), identity in defaults.items() if task == "classify"}
         self.readers = self._choose_readers()
-        self.pointing = {task: identity for (task, _), identity in defaults.items() if task in ("ground", "answer")}
+        self.pointing = {
+            task: identity for (task, _), identity in defaults.items() if task in ("ground", "answer", "locate")
+        }
         self.router = next((identity for (task, _), identity in defaults.items() if task == "route"), None)
 
     @property

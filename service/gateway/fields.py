@@ -91,6 +91,13 @@ def _classify_fields() -> list[Field]:
             {"type": "string", "minLength": 1, "maxLength": WORDS_LIMIT},
         ),
         Field(
+            "locate",
+            _truth,
+            "Find the subject first, by a detector, where one is served, and classify it alone; the answer has its `box`. Where "
+            "nothing is found the whole photo is classified.",
+            {"type": "boolean", "default": False},
+        ),
+        Field(
             "candidates",
             _names,
             "What the subject can be, such as a regional checklist: class ids, labels, or values of levels (a family, a "

@@ -25,7 +25,7 @@ from service.catalog import (
 from service.errors import InvalidParameter, NotFound, NotReady
 
 #: Tasks without domains: one bundle answers for each.
-UNDIVIDED_TASKS = frozenset({"ground", "answer", "look"})
+UNDIVIDED_TASKS = frozenset({"ground", "answer", "locate", "look"})
 
 
 @dataclass(frozen=True, slots=True)

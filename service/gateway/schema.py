@@ -26,7 +26,7 @@ PHOTO_TASKS = (*PART_TASKS, "look")
 class Ask(msgspec.Struct, frozen=True):
     """What a request asks for; `timeout_ms` counts from the ASGI call.
 
-    `parts` are those of a look, by their task; a classification that an expression is given to has the part `ground`.
+    `parts` are those of a look, by their task; a classification whose subject is to be found first has `ground` or `locate`.
     """
 
     domain: str | None
@@ -48,7 +48,7 @@ class AskSchema:
         for part, schema in self.parts.items():
             del schema.fields["timeout_ms"]
             if part == "classify":
-                del schema.fields["expression"]  # it is two tasks of its own
+                del schema.fields["expression"], schema.fields["locate"]  # they are two tasks of their own
             self.fields[part] = _part_field(part, schema)
         # Clients repeat their query; a query is no longer than a request's head may be.
         self.read_query = lru_cache(QUERIES_KEPT)(lambda query: self.read(query_fields(query)))
@@ -70,8 +70,13 @@ class AskSchema:
         domain, model = values.pop("domain", None), values.pop("model", None)
         timeout_ms = values.pop("timeout_ms", self._timeout_ms)
         parts: dict[str, Ask] = {part: values.pop(part) for part in self.parts if part in values}
-        if self.task == "classify" and "expression" in values:
-            parts["ground"] = Ask(None, None, timeout_ms, Parameters(expressions=values.pop("expression")))
+        if self.task == "classify":
+            expression, is_located = values.pop("expression", ()), values.pop("locate", False)
+            if expression and is_located:
+                raise InvalidParameter("Send 'expression', whose subject is found by its words, or 'locate', not both.")
+            if expression or is_located:
+                task = "ground" if expression else "locate"
+                parts[task] = Ask(None, None, timeout_ms, Parameters(expressions=expression))
         return Ask(domain, model, timeout_ms, Parameters(**values), parts)
 
     def _complete(self, values: dict[str, Any]) -> None:

@@ -136,7 +136,7 @@ def test_an_expression_chooses_what_is_classified(client: httpx.Client) -> None:
     absent = client.post("/v1/classify", content=RED, params={"expression": "green"})
     assert (absent.status_code, absent.json()["type"]) == (422, "no-known-subject")
     several = client.post("/v1/classify", files=[("images", RED), ("images", BLUE)], data={"expression": "red"})
-    assert (several.status_code, "an expression takes one" in several.json()["detail"]) == (422, True)
+    assert (several.status_code, "finding the subject takes one" in several.json()["detail"]) == (422, True)
 
 
 def test_each_task_has_its_metrics(running: RunningService, client: httpx.Client) -> None:

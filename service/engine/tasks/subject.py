@@ -1,8 +1,9 @@
-"""Subject: classify what an expression means in a larger scene, such as the bird on the left.
+"""Subject: classify what was found in a larger scene first, such as the bird on the left.
 
-The grounding model finds the box, the box is cut out of the photo, and the classifier that the request names answers for it
-as for any photo. Boxes of its explanation are placed back on the whole photo. Where the photo does not show what the words
-mean there is no subject to classify.
+A grounding model finds what an expression means, or a detector the surest subject of the domain; the box is cut out of the
+photo, and the classifier that the request names answers for it as for any photo. Boxes of its explanation are placed back on
+the whole photo. Where the photo does not show what words mean there is no subject to classify; where a detector proposes
+nothing the whole photo is classified.
 """
 
 from __future__ import annotations
@@ -23,55 +24,69 @@ from service.engine.tasks.classifier import RUN_LIMIT
 from service.engine.tasks.look import PhotoPlan
 from service.engine.tasks.photos import BOX_DIGITS, Encoded
 from service.errors import FieldmarkError, NoKnownSubject, NotFound, UnprocessableImage
-from service.replies import GroundAnswer, Located
+from service.replies import GroundAnswer, Proposals
 
 Cut = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """One request: what the grounding's plan made of it, and how the subject is to be classified."""
+    """One request: what the plan that finds made of it, and how the subject is to be classified; `domain` if known."""
 
     encoded: Encoded
-    ground: PhotoPlan
+    find: PhotoPlan
     pointed: Any
     classify: PhotoPlan
     parameters: Parameters
+    domain: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where the subject is, and how surely."""
+
+    box: Box
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """A subject that was found: its box, what was cut out for it, and what the classifier says of that."""
+    """A photo with what the classifier says; `found` and `cut` tell which part of it that is about, None: all of it."""
 
-    located: Located
+    found: Found | None
     size: ImageSize
-    cut: Cut
+    cut: Cut | None
     asked: Any
     inferred: Any
 
 
 class SubjectPlan:
-    """Classifies named subjects by `plans`, which maps routes to theirs; the parts of a request name its two."""
+    """Classifies what was found, by `plans`, which maps routes to theirs; the parts of a request name its two.
 
-    def __init__(self, route: str, plans: Mapping[str, PhotoPlan]) -> None:
+    `domains` maps classify routes to their domain, where they have one.
+    """
+
+    def __init__(self, route: str, plans: Mapping[str, PhotoPlan], domains: Mapping[str, str]) -> None:
         self.route = route
         self.model = AUTO
         self.batch_wait_ms = 0.0
         self.curve = LatencyCurve({1: 2 * max(plan.curve.predict_ms(1) for plan in plans.values())}, RUN_LIMIT)
         self._plans = plans
+        self._domains = domains
 
     def prepare(self, photos: Sequence[Encoded], parameters: Parameters) -> Sought:
-        """Prepare the grounding.
+        """Prepare the finding.
 
         Raises:
             NotFound: a part has no route here.
             UnsupportedMedia, UnprocessableImage: the photo cannot be decoded.
         """
-        ground, classify = (self._plans.get(part.route) for part in parameters.parts)
-        if ground is None or classify is None:
+        first, second = parameters.parts
+        find, classify = self._plans.get(first.route), self._plans.get(second.route)
+        if find is None or classify is None:
             raise NotFound("A part of the request has no route here.")
-        find, name = (part.parameters for part in parameters.parts)
-        return Sought(photos[0], ground, ground.prepare(photos[:1], find), classify, name)
+        pointed = find.prepare(photos[:1], first.parameters)
+        return Sought(photos[0], find, pointed, classify, second.parameters, self._domains.get(second.route))
 
     def infer(self, batch: Sequence[Sought]) -> list[Recognised | FieldmarkError]:
         """Find each subject and classify it; who cannot be answered has its error in its place."""
@@ -93,31 +108,55 @@ class SubjectPlan:
 
 
 def _recognise(sought: Sought) -> Recognised | FieldmarkError:
-    (found,) = sought.ground.infer([sought.pointed])
-    grounding: GroundAnswer = sought.ground.finish(sought.pointed, found).answer
-    located, size = grounding.results[0], grounding.image
-    if not isinstance(located.box, Box) or not located.found:
-        return NoKnownSubject(f"{located.expression[:100]!r} was not found. {located.reason}")
-    box = located.box
-    cut = widen((box.x, box.y, box.x + box.width, box.y + box.height), size.width, size.height)
+    (inferred,) = sought.find.infer([sought.pointed])
+    told: GroundAnswer | Proposals = sought.find.finish(sought.pointed, inferred).answer
+    found = _choose(told, sought.domain)
+    if isinstance(found, FieldmarkError):
+        return found
+    cut = None if found is None else widen(_corners(found.box), told.image.width, told.image.height)
     try:
-        photo = cut_photo(sought.encoded, cut, sought.classify.need_px)
-        asked = sought.classify.prepare_decoded([photo], [], msgspec.structs.replace(sought.parameters, draw=False))
+        asked = _ask(sought, cut)
     except ImageError as error:
         return UnprocessableImage(str(error))
     except FieldmarkError as error:
         return error
     (inferred,) = sought.classify.infer([asked])
-    return Recognised(located, size, cut, asked, inferred)
+    return Recognised(found, told.image, cut, asked, inferred)
+
+
+def _choose(told: GroundAnswer | Proposals, domain: str | None) -> Found | FieldmarkError | None:
+    """What is to be classified; None is the whole photo."""
+    if isinstance(told, Proposals):
+        fitting = (proposal for proposal in told.subjects if domain in (None, proposal.domain))
+        best = next(fitting, None)
+        return None if best is None else Found(best.box, best.score)
+    (located,) = told.results
+    if located.found and isinstance(located.box, Box):
+        return Found(located.box, located.score)
+    return NoKnownSubject(f"{located.expression[:100]!r} was not found. {located.reason}")
+
+
+def _ask(sought: Sought, cut: Cut | None) -> Any:
+    parameters = msgspec.structs.replace(sought.parameters, draw=False)
+    if cut is None:
+        return sought.classify.prepare([sought.encoded], parameters)
+    photo = cut_photo(sought.encoded, cut, sought.classify.need_px)
+    return sought.classify.prepare_decoded([photo], [], parameters)
+
+
+def _corners(box: Box) -> tuple[float, float, float, float]:
+    return box.x, box.y, box.x + box.width, box.y + box.height
 
 
 def _place(answer: ClassifyAnswer, found: Recognised) -> ClassifyAnswer:
     """Put what was said of the part in terms of the whole photo."""
+    if found.found is None or found.cut is None:
+        return answer
     explanation = answer.explanation
     if isinstance(explanation, Explanation):
         explanation = _place_explanation(explanation, found.cut)
     return msgspec.structs.replace(
-        answer, image=found.size, explanation=explanation, box=found.located.box, score=found.located.score
+        answer, image=found.size, explanation=explanation, box=found.found.box, score=found.found.score
     )
 
 

@@ -152,7 +152,7 @@ class InferenceApi:
     ) -> list[Outcome]:
         ask = self.schema.read(merge_fields({"model": model.identity}, inference.parameters.items()))
         if ask.parts:
-            raise InvalidParameter("There is no parameter 'expression' here; POST /v1/classify takes one.")
+            raise InvalidParameter("Neither 'expression' nor 'locate' is taken here, but by POST /v1/classify.")
         deadline = exchange.started + ask.timeout_ms / 1000
         jobs = [
             Job(route.route, (photo,), ask.parameters, deadline, traceparent=exchange.traceparent)

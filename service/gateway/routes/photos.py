@@ -82,7 +82,7 @@ class PhotoTask:
         route = self._choose(exchange, ask)
         photos = check_photos(form)
         if len(photos) > 1 and (ask.parts or self.task != "classify"):
-            wanted = "an expression" if self.task == "classify" else path_of(self.task)
+            wanted = "finding the subject" if self.task == "classify" else path_of(self.task)
             raise InvalidParameter(f"There are {len(photos)} photos; {wanted} takes one.")
         return ask, route, photos
 

@@ -50,7 +50,7 @@ def test_it_describes_what_is_there_and_nothing_else(document: dict[str, Any]) -
     ]  # fmt: skip
     names = [parameter["name"] for parameter in document["paths"]["/v1/classify"]["post"]["parameters"]]
     assert names == [
-        "domain", "model", "top_k", "explain", "timeout_ms", "text", "expression", "candidates", "certainty", "force",
+        "domain", "model", "top_k", "explain", "timeout_ms", "text", "expression", "locate", "candidates", "certainty", "force",
     ]  # fmt: skip
     assert "HTTPValidationError" not in document["components"]["schemas"]
 

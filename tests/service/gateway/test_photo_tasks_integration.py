@@ -41,7 +41,7 @@ def hello() -> Hello:
         *plain.routes,
         *(RouteInfo(f"ground/{name}", "pointer@1.0.0", 50.0) for name in ("auto", "pointer@1.0.0")),
         RouteInfo("answer/auto", "teller@1.0.0", 50.0),
-        *(RouteInfo(f"{task}/auto", "auto", 50.0) for task in ("look", "subject")),
+        *(RouteInfo(f"{task}/auto", "auto", 50.0) for task in ("look", "subject", "locate")),
     ]
     return msgspec.structs.replace(plain, routes=routes, catalog=encode_catalog(Catalog(models, told.domains)))
 
@@ -93,6 +93,13 @@ def asked(bus: FakeBus) -> tuple[str, Parameters]:
             ),
         ),
         (
+            "classify",
+            {"locate": "true", "model": "birds"},
+            "subject/auto",
+            Parameters(parts=(Part("locate/auto", Parameters()), Part("classify/birds@1.0.0", Parameters()))),
+        ),
+        ("classify", {"locate": "false"}, "classify/birds", Parameters()),
+        (
             "look",
             {"classify": '{"domain": "birds"}', "answer": '{"question": "what"}'},
             "look/auto",
@@ -121,7 +128,7 @@ def test_a_drawing_is_asked_of_the_part_that_classifies(running: RunningGateway,
 def test_a_form_brings_one_photo_for_words(running: RunningGateway) -> None:
     photos = [base64.b64encode(JPEG).decode()] * 2
     with running.client() as http:
-        for task, said in (("ground", {"expression": "a"}), ("classify", {"expression": "a"})):
+        for task, said in (("ground", {"expression": "a"}), ("classify", {"locate": True})):
             refused = http.post(f"/v1/{task}", json={"images": photos, **said})
             assert (refused.status_code, "takes one" in refused.json()["detail"]) == (422, True)
 

@@ -196,6 +196,8 @@ def test_expressions_come_alone_as_lines_or_as_a_list() -> None:
         (GROUND, {"expressions": []}, "has 0 expressions; it must be 1 to 20"),
         (GROUND, {"expressions": ["a"] * (EXPRESSIONS_LIMIT + 1)}, "has 21 expressions"),
         (GROUND, {"question": "what"}, "There is no parameter"),
+        (SCHEMA, {"expression": "a", "locate": "true"}, "not both"),
+        (LOOK, {"classify": {"locate": True}}, "There is no parameter"),
         (ANSWER, {}, "There is no 'question'"),
         (ANSWER, {"question": "?" * 2001}, "2,001 characters"),
         (LOOK, {}, "send one or more of classify, ground, answer"),
