@@ -33,6 +33,9 @@ Part = Literal["masks", "relation", "attention"]
 class PMAShape:
     """Widths and counts. `grid` is the side of the feature map, `width` the channels that attention reads.
 
+    In training, `blindness` is the share of photos that the bimodal system has to tell from the words alone: pretrained
+    features explain nearly every training photo, and what is never needed is never learnt.
+
     `without` names parts that are taken out: without `masks` a stage may see again what an earlier one used; without
     `relation` all phrases belong to a block alike; without `attention` a block's score is its mean activation, and all
     phrases score alike.
@@ -48,6 +51,7 @@ class PMAShape:
     text_width: int = 128
     embedding: int = 64
     dropout: float = 0.3
+    blindness: float = 0.5
     without: tuple[Part, ...] = ()
 
     def __post_init__(self) -> None:
@@ -258,7 +262,8 @@ class PMA(_VisualStream):
         vectors, valid = self.phrases(phrases)
         count = valid.sum(1, keepdim=True)
         available, available_text = torch.ones_like(mean[:, :, 0]), valid
-        outputs, rows, weights, phrase_weights = [whole], [], [], []
+        sight = self._sight(whole)
+        outputs, rows, weights, phrase_weights = [sight * whole], [], [], []
         for visual, text, relation in zip(self.visual_attention, self.text_attention, self.relation, strict=True):
             seen = look(visual(strongest), available, strongest, mean)
             tied = masked_softmax(relation(vectors, seen.local), available_text)  # (9)
@@ -267,7 +272,7 @@ class PMA(_VisualStream):
                 available_text = mask_phrases(tied, available_text, count)  # (10), before (11)
             remaining = masked_softmax(text(vectors), available_text)  # (11)
             read = torch.bmm(torch.stack([remaining, tied], dim=1), vectors).flatten(1)  # (12) [t_glob; t_loc]
-            outputs.append(self.aggregate(torch.cat([seen.vector, read], dim=1)))
+            outputs.append(self.aggregate(torch.cat([sight * seen.vector, read], dim=1)))
             rows.append(seen.block)
             weights.append(seen.weight)
             phrase_weights.append(tied)
@@ -280,6 +285,12 @@ class PMA(_VisualStream):
             torch.stack(weights, dim=1),
             torch.stack(phrase_weights, dim=1),
         )
+
+    def _sight(self, whole: Tensor) -> Tensor | float:
+        """f32 [B, 1]: 0 for the photos that are not seen in this step; 1 in evaluation."""
+        if not self.training:
+            return 1.0
+        return (torch.rand_like(whole[:, :1]) >= self.shape.blindness).to(whole.dtype)
 
     def forward(self, x: Tensor, phrases: Tensor) -> Tensor:
         """RGB f32 [B, 3, S, S] in 0..255 and word ids int64 [B, P, T] -> logits f32 [B, C]."""

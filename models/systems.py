@@ -28,7 +28,7 @@ SYSTEMS: tuple[System, ...] = ("plain", "pma_student", "pma_visual", "pma", "s3n
 #: The attention of PMA wants twice the resolution of a plain classifier: 6 x 6 cells would leave nine blocks.
 PMA_STRIDE = 16
 
-_REDUCED = PMAShape(grid=12)
+_REDUCED = PMAShape(grid=12, phrases=24)
 _FULL = replace(_REDUCED, width=512, stage_width=512, phrases=24, words=8, text_width=512, embedding=300)
 _SHAPES = {"reduced": _REDUCED, "full": _FULL}
 

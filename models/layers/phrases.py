@@ -26,7 +26,7 @@ class PhraseEncoder(nn.Module):
         self.width = width
         self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PAD)
         self.lstm = nn.LSTM(embedding, width, batch_first=True)
-        nn.init.normal_(self.embedding.weight, std=0.1)
+        nn.init.normal_(self.embedding.weight)  # at 0.1 the mean of many phrases tells little, and learns slowly
         with torch.no_grad():
             self.embedding.weight[PAD].zero_()
         initialise_lstm(self.lstm)

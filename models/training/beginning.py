@@ -36,15 +36,16 @@ def begin_with_state(model: nn.Module, state: Mapping[str, Tensor]) -> bool:
         return False
     if isinstance(model, S3N):
         _widen(model.fused, weight, bias)
+        nn.init.zeros_(model.fused.weight[:, weight.shape[1] :])
     elif isinstance(model, PMA | PMAVisual) and weight.shape != model.classifier.weight.shape:
         _widen(model.classifier, weight, bias)
+        nn.init.zeros_(model.aggregate.weight)  # the stages are silent, and learn from the first step
     return True
 
 
 @torch.no_grad()
 def _widen(head: nn.Linear, weight: Tensor, bias: Tensor) -> None:
-    """Give a head a narrower one's weights f32 [C, D]; the features that it reads besides weigh nothing at first."""
-    head.weight.zero_()
+    """Give a head a narrower one's weights f32 [C, D]."""
     head.weight[:, : weight.shape[1]] = weight
     head.bias.copy_(bias)
 

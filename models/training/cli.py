@@ -29,7 +29,7 @@ Setting = Annotated[
 ]
 Init = Annotated[Path | None, typer.Option(help="Bundle or run to start from instead of published weights.")]
 HoldOut = Annotated[int, typer.Option(min=0, help="Leave so many classes out of training; always the same ones.")]
-Epochs = Annotated[int | None, typer.Option(min=1, help="How often to go through the photos.")]
+Epochs = Annotated[int | None, typer.Option(min=0, help="How often to go through the photos; 0: only the beginning.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of order, augmentation and new weights.")]
 Threads = Annotated[int, typer.Option(min=0, help="Threads of torch; 0: its own choice.")]
 

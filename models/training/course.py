@@ -69,18 +69,20 @@ def train(course: Course, folder: Path) -> nn.Module:
     material = _material(course, model)
     run = Run(model, recipe.schedule, folder, lessons.steps, recipe.seed)
     if is_new:
-        torch.save(model.state_dict(), folder / START_NAME)
         run.log(stage="start", validation=material.accuracy(run.averaged))
+        run.save()
     run.resume()
     loss = material.loss(loss_of(recipe.system, recipe.smoothing, course.teacher))
     with progress_bar() as bar:
         steps = recipe.schedule.epochs * lessons.steps
         task = bar.add_task("training", total=steps, completed=run.epoch * lessons.steps)
         while run.epoch < recipe.schedule.epochs:
+            if recipe.blend and not run.has_moved:
+                torch.save(run.averaged.state_dict(), folder / START_NAME)
             _fit_size(model, recipe.schedule.sizes_px[run.epoch])
             run.train_epoch(_counted(material.epoch(run.epoch), lambda: bar.advance(task)), loss)
             run.log(epoch=run.epoch, validation=material.accuracy(run.averaged))
-    if recipe.blend and run.blend is None:
+    if recipe.blend and run.blend is None and run.epoch:
         _blend(run, material)
     return run.averaged
 
@@ -117,7 +119,10 @@ def _fit_size(model: nn.Module, size_px: int) -> None:
 
 
 def _blend(run: Run, material: Material) -> None:
-    """End with the average of the start and the fine-tuned end that validates best over all framings."""
+    """End with the average of both ends of fine-tuning that validates best over all framings.
+
+    The first is that of the epoch before which the backbone began to learn: what is new has learnt to use it by then.
+    """
     start = torch.load(run.folder / START_NAME, map_location=run.device, weights_only=True)
     end = {name: weight.clone() for name, weight in run.averaged.state_dict().items()}
 

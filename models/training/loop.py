@@ -44,7 +44,7 @@ class Schedule:
 
     `head_lr_factor` multiplies the learning rate of parameters that do not belong to the backbone. `sizes_px` gives
     the image side of each epoch, and so their number. `mixup_share` is the share of batches that are blended. `rates`
-    gives parameters, by name, a factor of their own. `frozen` is the share of the backbone's blocks that stay as they
+    gives parameters, by the beginning of their names, a factor of their own. `frozen` is the share of the backbone's blocks that stay as they
     are, for each epoch; none if empty. With a batch below `norms_need`, the backbone's batch norms keep their statistics.
     """
 
@@ -92,6 +92,12 @@ class Run:
         self._scheduler = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._factor)
         folder.mkdir(parents=True, exist_ok=True)
 
+    @property
+    def has_moved(self) -> bool:
+        """Whether an epoch was taken in which the backbone learnt."""
+        frozen = self.schedule.frozen or (0.0,) * self.schedule.epochs
+        return any(share < 1.0 for share in frozen[: self.epoch])
+
     def _factor(self, step: int) -> float:
         """Linear warm-up, then half a cosine to zero."""
         warmup = min(self.schedule.warmup_steps, self._steps // 4)
@@ -127,7 +133,7 @@ class Run:
             blended = _mixup(batch, self.schedule.mixup_share, rng)
             losses.append(self._take_step(blended.to(self.device), loss, moment))
         self.epoch += 1
-        self._save()
+        self.save()
         mean = float(np.mean(losses)) if losses else math.nan
         self.log(epoch=self.epoch, loss=round(mean, 4), seconds=round(time.monotonic() - started, 1))
         return mean
@@ -136,7 +142,7 @@ class Run:
         """Put other weights in the place of the average, of which they are the share `blend`, and save."""
         self.averaged.load_state_dict(averaged)
         self.blend = blend
-        self._save()
+        self.save()
         self.log(blend=blend)
 
     def _take_step(self, batch: Step, loss: Callable[[nn.Module, Step, Moment], Tensor], moment: Moment) -> float:
@@ -163,7 +169,8 @@ class Run:
             else:
                 kept.copy_(new)
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Keep everything that the run goes on from, in place of what was kept before."""
         state = {
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),
@@ -200,13 +207,18 @@ def _optimiser(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, betas=(0.9, 0.999))
 
 
+def _rate(name: str, schedule: Schedule) -> float:
+    """A parameter's factor of the learning rate."""
+    usual = 1.0 if name.startswith("backbone.") else schedule.head_lr_factor
+    return next((factor for prefix, factor in schedule.rates if name.startswith(prefix)), usual)
+
+
 def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:
     """Backbone, new layers and those with a factor of their own at their rates; norms and biases without weight decay."""
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
-    own = dict(schedule.rates)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            factor = own.get(name, 1.0 if name.startswith("backbone.") else schedule.head_lr_factor)
+            factor = _rate(name, schedule)
             groups.setdefault((factor, parameter.ndim > 1), []).append(parameter)
     return [
         {

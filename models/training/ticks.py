@@ -20,7 +20,7 @@ from random import Random
 
 from models.training.data import DataError, read_csv
 
-PHRASES = 12
+PHRASES = 24
 _COLOURS_A_PHRASE = 3
 _WORDS_A_PHRASE = 6  # what a model reads of one, the noun counted in
 _SPLIT = 0.2  # how often pattern and colour are two phrases

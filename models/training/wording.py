@@ -29,12 +29,12 @@ class Noise:
     `strange` puts a word in that no one knows, `sentence` reads the phrases from sentences.
     """
 
-    phrase: float = 0.2
-    few: float = 0.25
+    phrase: float = 0.15
+    few: float = 0.15
     word: float = 0.1
-    paraphrase: float = 0.3
+    paraphrase: float = 0.2
     strange: float = 0.05
-    sentence: float = 0.5
+    sentence: float = 0.25
 
 
 def photo_sentence(states: str, attributes: Attributes, rng: Random) -> str:

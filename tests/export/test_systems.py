@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(600)  # an export takes minutes where others us
 FANCY: tuple[System, ...] = ("pma_visual", "pma", "s3n", "rams_trans")
 OUTPUTS = {
     "pma_visual": {"stage_block": ["B", 3], "stage_weight": ["B", 3]},
-    "pma": {"stage_block": ["B", 3], "stage_weight": ["B", 3], "phrase_weight": ["B", 3, 12]},
+    "pma": {"stage_block": ["B", 3], "stage_weight": ["B", 3], "phrase_weight": ["B", 3, 24]},
     "s3n": {"peaks": ["B", 2, 4], "attention": ["B", 2, 31, 31]},
     "rams_trans": {"region": ["B", 4]},
 }
@@ -47,7 +47,7 @@ def border(values: list[onnx.ValueInfoProto]) -> dict[str, list[str | int]]:
 
 def test_the_border_has_the_names_and_shapes_of_the_contract(one: Exported) -> None:
     system = one.build.system
-    texts = {"phrases": ["B", 12, 6]} if system == "pma" else {}
+    texts = {"phrases": ["B", 24, 6]} if system == "pma" else {}
     assert border(list(one.proto.graph.input)) == {"image": ["B", TINY_PX, TINY_PX, 3]} | texts
     outputs = border(list(one.proto.graph.output))
     assert outputs.pop("logits") == ["B", CLASSES]
@@ -146,14 +146,14 @@ class TestTexts:
     @pytest.fixture
     def told(self, images: Pixels) -> Inputs:
         """Six phrases of distinct words, two to each photo the same."""
-        ids = np.zeros((len(images), 12, 6), np.int64)
+        ids = np.zeros((len(images), 24, 6), np.int64)
         for row in range(6):
             ids[:, row, : 1 + row % 3] = 2 + np.arange(3 * row, 3 * row + 1 + row % 3) % (WORDS - 2)
         return Inputs(images, ids)
 
     def test_the_order_of_phrases_does_not_matter(self, pma: Graph, told: Inputs) -> None:
         assert told.phrases is not None
-        order = np.array([3, 0, 5, 1, 4, 2, *range(6, 12)])
+        order = np.array([3, 0, 5, 1, 4, 2, *range(6, 24)])
         first, other = pma(told), pma(Inputs(told.images, told.phrases[:, order]))
         assert np.abs(first["logits"] - other["logits"]).max() <= 1e-5 * max(1, np.abs(first["logits"]).max())
         assert np.allclose(first["phrase_weight"][:, :, order], other["phrase_weight"], atol=1e-5)
@@ -164,8 +164,8 @@ class TestTexts:
         assert np.allclose(pma(told)["logits"], pma(Inputs(told.images, apart))["logits"], rtol=1e-5, atol=1e-4)
 
     def test_no_text_and_unknown_words_give_finite_answers(self, pma: Graph, images: Pixels) -> None:
-        nothing = pma(Inputs(images, np.zeros((len(images), 12, 6), np.int64)))
-        unknown = pma(Inputs(images, np.ones((len(images), 12, 6), np.int64)))
+        nothing = pma(Inputs(images, np.zeros((len(images), 24, 6), np.int64)))
+        unknown = pma(Inputs(images, np.ones((len(images), 24, 6), np.int64)))
         assert np.isfinite(nothing["logits"]).all()
         assert np.isfinite(unknown["logits"]).all()
         assert not nothing["phrase_weight"].any()

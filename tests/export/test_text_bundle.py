@@ -33,7 +33,7 @@ pytestmark = pytest.mark.timeout(600)  # an export takes minutes where others us
 COLOURS = ("red", "green", "blue", "black", "white", "grey", "brown")
 HEADS = ("crown", "wing", "belly", "bird")
 FILLER = tuple(f"word{number}" for number in range(WORDS - 2 - len(COLOURS) - len(HEADS)))
-VOCABULARY = Vocabulary(words=(*COLOURS, *HEADS, *FILLER), heads=HEADS, alone=("crown",))
+VOCABULARY = Vocabulary(words=(*COLOURS, *HEADS, *FILLER), heads=HEADS, alone=("crown",), phrases=24)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_the_vocabulary_of_the_run_is_in_the_bundle(bundle: Path) -> None:
     assert len(COLOURS) == CLASSES
     assert check_bundle(bundle) == []
     assert read_vocabulary(bundle / VOCABULARY_NAME) == VOCABULARY
-    assert read_manifest(bundle).text == TextInput(phrases=12, words=6, file=VOCABULARY_NAME)
+    assert read_manifest(bundle).text == TextInput(phrases=24, words=6, file=VOCABULARY_NAME)
 
 
 def test_the_outputs_of_the_manifest_have_their_kinds(bundle: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from models.backbones import SPECS, MobileNet
 from models.plain import PlainClassifier
 from models.training.commission import Commission, Start, run_commission
+from models.training.course import START_NAME
 from models.training.data import DataError, read_dataset
 from models.training.loop import HISTORY_NAME
 from models.training.material import Lessons, Photos
@@ -100,6 +101,26 @@ def test_the_probe_is_a_better_start_than_none(photos: Path, tmp_path: Path, mon
     run_commission(commission(photos, tmp_path / "run"))
     start = json.loads((tmp_path / "run" / HISTORY_NAME).read_text().splitlines()[0])
     assert start["validation"]["whole"] >= 0.8
+
+
+def test_no_epoch_at_all_leaves_the_probe(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RECIPES, "own", replace(RECIPE, probe=True, blend=True))
+    model = run_commission(replace(commission(photos, tmp_path / "run"), epochs=0))
+    _, loaded, reached = load_model(tmp_path / "run")
+    assert (reached.epochs, reached.blend) == (0, None)
+    assert all(torch.equal(tensor, loaded.state_dict()[name]) for name, tensor in model.state_dict().items())
+
+
+def test_a_blend_begins_where_the_backbone_began_to_learn(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = replace(RECIPE.schedule, sizes_px=(TINY_PX,) * 3, frozen=(1.0, 0.0, 0.0))
+    monkeypatch.setitem(RECIPES, "own", replace(RECIPE, blend=True, schedule=schedule))
+    run_commission(commission(photos, tmp_path / "run"))
+    published = run_commission(replace(commission(photos, tmp_path / "published"), epochs=0)).state_dict()
+    begun = torch.load(tmp_path / "run" / START_NAME, weights_only=True)
+    learns = {name for name in begun if not torch.equal(begun[name], published[name])}
+    assert learns == {"classifier.weight", "classifier.bias"}
 
 
 def start_of(class_ids: tuple[str, ...]) -> tuple[Start, dict[str, torch.Tensor]]:

@@ -261,6 +261,18 @@ def test_what_is_left_out_has_no_weights() -> None:
     assert not any("attention" in name or "relation" in name for name in names)
 
 
+def test_a_photo_that_is_not_seen_is_told_from_its_words_alone(model: PMA) -> None:
+    model.shape = replace(model.shape, blindness=1.0, dropout=0.0)
+    images, phrases = _inputs(2)
+    silence = torch.zeros_like(phrases)
+    seen = model(images, silence)
+    model.train()
+    blind = model(images, silence)
+    assert torch.equal(blind[0], blind[1])
+    assert not torch.equal(model(images, phrases)[0], blind[0])
+    assert not torch.equal(seen[0], seen[1])
+
+
 def test_sharing_of_weights(model: PMA) -> None:
     names = [name for name, _ in model.named_parameters()]
     assert sum(name.startswith("aggregate.weight") for name in names) == 1

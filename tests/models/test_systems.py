@@ -53,7 +53,7 @@ def test_every_output_has_its_name_and_shape(system: System) -> None:
     assert list(outputs) == NAMES[system]
     shapes = {name: tuple(value.shape[1:]) for name, value in outputs.items()}
     assert shapes["logits"] == (5,)
-    expected = {"stage_block": (3,), "stage_weight": (3,), "phrase_weight": (3, 12), "region": (4,), "peaks": (2, 4)}
+    expected = {"stage_block": (3,), "stage_weight": (3,), "phrase_weight": (3, 24), "region": (4,), "peaks": (2, 4)}
     assert {name: shapes[name] for name in expected.keys() & shapes.keys()} == {
         name: shape for name, shape in expected.items() if name in shapes
     }
@@ -62,7 +62,7 @@ def test_every_output_has_its_name_and_shape(system: System) -> None:
 
 @pytest.mark.parametrize(
     ("setting", "size_px", "grid", "phrases", "widths"),
-    [("reduced", 192, 12, (12, 6), (320, 256, 128, 64)), ("full", 448, 28, (24, 8), (512, 512, 512, 300))],
+    [("reduced", 192, 12, (24, 6), (320, 256, 128, 64)), ("full", 448, 28, (24, 8), (512, 512, 512, 300))],
 )
 def test_a_setting_gives_the_sizes_of_the_paper_or_of_a_small_machine(
     setting: systems.Setting, size_px: int, grid: int, phrases: tuple[int, int], widths: tuple[int, ...]
