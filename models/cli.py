@@ -15,6 +15,7 @@ import typer
 
 from models.training.answering.cli import evaluate_answers, train_answers
 from models.training.cli import Data, Kind, Limit, distill, explained, train
+from models.training.grounding.cli import train_grounding
 
 if TYPE_CHECKING:
     from models.evaluation.asking import Answered, Answerer, Asked
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
     app.command("router-photos")(router_photos)
     app.command("train-answers")(train_answers)
     app.command("evaluate-answers")(evaluate_answers)
+    app.command("train-grounding")(train_grounding)
 
 
 def evaluate(

@@ -17,6 +17,8 @@ from torch.nn import functional as F
 from models.backbones import SPECS, BackboneSpec, MobileNet
 from models.layers.precision import exact
 from models.resnet import RESNETS, ResNet
+from models.yolox import NAME as YOLOX
+from models.yolox import YoloxStages
 
 CELL_PX = 16
 COARSEST_PX = 32
@@ -73,7 +75,10 @@ def stages_of(backbone: str) -> nn.Module:
         return MobileNetStages(SPECS[backbone])
     if backbone in RESNETS:
         return ResNet(RESNETS[backbone])
-    raise ValueError(f"{backbone!r} is not a backbone with stages; there are {', '.join([*SPECS, *RESNETS])}")
+    if backbone == YOLOX:
+        return YoloxStages()
+    known = ", ".join([*SPECS, *RESNETS, YOLOX])
+    raise ValueError(f"{backbone!r} is not a backbone with stages; there are {known}")
 
 
 class GroupNorm(nn.GroupNorm):
@@ -115,9 +120,12 @@ class GrainedFeatures(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """RGB f32 [B, 3, S, S] in 0..255 -> f32 [B, N, 3 C0], row by row."""
-        maps = self.backbone(image)
+        return self.project(self.backbone(image)) + self.position
+
+    def project(self, maps: tuple[Tensor, ...]) -> Tensor:
+        """The backbone's maps -> f32 [B, N, 3 C0], without the position."""
         fine, middle, coarse = (project(map_) for project, map_ in zip(self.projections, maps, strict=True))
         double = self.get_buffer("doubling")
         coarse = double.T @ coarse @ double
         joined = torch.cat([F.avg_pool2d(fine, 2), middle, coarse], dim=1)
-        return joined.reshape(-1, self.width, self.cells).transpose(1, 2) + self.position
+        return joined.reshape(-1, self.width, self.cells).transpose(1, 2)

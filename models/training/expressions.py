@@ -96,7 +96,7 @@ def draw_expressions(layout: Layout, rng: Random, count: int) -> list[Expression
         if not is_class and not kinds:
             break
         kind: Kind = "class" if is_class else rng.choice(kinds)
-        expression = _say(_pick(by_kind[kind], rng), rng)
+        expression = _say(pick_claim(by_kind[kind], rng), rng)
         drawn.setdefault(expression.text, expression)
         if not kinds:
             break
@@ -107,7 +107,7 @@ def draw_absent(layout: Layout, rng: Random, count: int) -> list[Expression]:
     """At most `count` different expressions that mean nothing in the photo, of kinds in turn."""
     by_kind = _by_kind(false_claims(layout))
     kinds = [kind for kind in KINDS if by_kind[kind]]
-    drawn = [_say(_pick(by_kind[rng.choice(kinds)], rng), rng) for _ in range(count)] if kinds else []
+    drawn = [_say(pick_claim(by_kind[rng.choice(kinds)], rng), rng) for _ in range(count)] if kinds else []
     return list({expression.text: expression for expression in drawn}.values())
 
 
@@ -124,7 +124,7 @@ def word_claim(claim: Claim, rng: Random) -> str:
     return f"the {text}"
 
 
-def _pick(claims: Sequence[Claim], rng: Random) -> Claim:
+def pick_claim(claims: Sequence[Claim], rng: Random) -> Claim:
     """A claim, by a rare noun a quarter as often."""
     return rng.choices(claims, [_RARE_SHARE if claim.noun in RARE else 1.0 for claim in claims])[0]
 
