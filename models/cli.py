@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from models.training.answering.cli import evaluate_answers, train_answers
+from models.evaluation.grounding.cli import draw_expressions, evaluate_grounding
 from models.training.cli import Data, Kind, Limit, distill, explained, train
 from models.training.grounding.cli import train_grounding
 
@@ -41,6 +42,8 @@ def register(app: typer.Typer) -> None:
     app.command("train-answers")(train_answers)
     app.command("evaluate-answers")(evaluate_answers)
     app.command("train-grounding")(train_grounding)
+    app.command("evaluate-grounding")(evaluate_grounding)
+    app.command("draw-expressions")(draw_expressions)
 
 
 def evaluate(

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from models.calibration import Floats
+from models.calibration.unknowns import auroc
 from models.layers.boxes import corners, overlap
 from models.training.grounding.learner import Learner
 from models.training.grounding.lessons import Asked, Lessons
@@ -52,18 +53,9 @@ def validate(learner: Learner, lessons: Lessons) -> dict[str, float]:
         "alone": _mean(hits[present & ~has_rivals]),
         "rivals": _mean(hits[present & has_rivals]),
         "iou": _mean(found.iou[present]),
-        "presence": auroc(found.conf[present, 0], found.conf[~present, 0]),
+        "presence": auroc(found.conf[present, 0], found.conf[~present, 0]) if 0 < present.sum() < len(present) else 0.5,
     }
     return {name: round(value, 4) for name, value in figures.items()}
-
-
-def auroc(positive: Floats, negative: Floats) -> float:
-    """The share of pairs in which the positive scores higher, ties counting half; NaN without either."""
-    if not len(positive) or not len(negative):
-        return float("nan")
-    order = np.sort(negative)
-    below = np.searchsorted(order, positive, "left") + np.searchsorted(order, positive, "right")
-    return float(below.mean() / (2 * len(negative)))
 
 
 def _mean(values: npt.NDArray[np.float64] | npt.NDArray[np.bool_]) -> float:

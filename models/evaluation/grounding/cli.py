@@ -1,0 +1,101 @@
+"""The commands `evaluate-grounding` and `draw-expressions`.
+
+Owns their options. The work is its neighbours', which are imported only when a command runs, since they bring torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from models.training.cli import Limit, explained
+
+if TYPE_CHECKING:
+    from models.evaluation.grounding.answers import Answered, Grounder
+    from models.evaluation.grounding.table import Row
+
+Voc = Annotated[Path, typer.Option("--data", help="Folder of voc.")]
+
+
+def evaluate_grounding(
+    data: Voc,
+    run: Annotated[Path, typer.Option(help="Folder of the run.")],
+    people: Annotated[Path | None, typer.Option(help="Folder of refs, for people's phrases.")] = None,
+    detector: Annotated[Path | None, typer.Option(help="YOLOX-Nano's file, for the floor by a detector.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the table and every answer.")] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Folder of another evaluation's answers, to compare with.")
+    ] = None,
+    limit: Limit = None,
+) -> None:
+    """Measure a grounding run on the fixed test, people's phrases and shuffled words, beside what needs no model."""
+    with explained():
+        from models.evaluation.grounding.answers import TorchGrounder
+        from models.evaluation.grounding.report import read_answers, write_answers
+        from models.evaluation.grounding.table import compared, presence_of, rows_of, to_markdown
+        from models.training.grounding.record import load_grounding
+
+        answered = _ask(TorchGrounder(load_grounding(run)), data, people, limit)
+        rows = rows_of(answered)
+        text = to_markdown([*rows, *_floors(answered, data, detector)], presence_of(answered))
+        if against is not None:
+            text += f"\n{compared(rows, rows_of(read_answers(against, answered.items)), against.name)}"
+        if out is not None:
+            write_answers(out, answered, text)
+        sys.stdout.write(text)
+
+
+def _ask(grounder: Grounder, data: Path, people: Path | None, limit: int | None) -> Answered:
+    from models.evaluation.grounding.answers import ask_all
+    from models.evaluation.grounding.items import absent_items, people_items, shuffled_items, test_items
+    from models.evaluation.grounding.test_set import read_test_set
+    from models.progress import progress_bar
+    from models.training.voc import read_voc
+
+    items = test_items(read_test_set()[:limit], data)
+    items += shuffled_items(items)
+    items += absent_items([scene for scene in read_voc(data) if scene.split == "test"][:limit])
+    if people is not None:
+        items += people_items(people, "test")[:limit]
+    with progress_bar() as bar:
+        task = bar.add_task("asking", total=len(items))
+        return ask_all(items, grounder, lambda count: bar.advance(task, count))
+
+
+def _floors(answered: Answered, data: Path, detector: Path | None) -> list[Row]:
+    """The floors on the test's items, and the whole photo on people's phrases."""
+    from models.evaluation.grounding.floors import WHOLE, Detector, constant_box, detector_iou, floor_iou
+    from models.evaluation.grounding.table import Row, floor_rows
+    from models.training.voc import read_voc
+
+    items = [item for item in answered.items if item.part == "test"]
+    training = [scene for scene in read_voc(data) if scene.split == "train"]
+    rows = floor_rows("the whole photo", items, floor_iou(items, WHOLE))
+    rows += floor_rows("the best box for all", items, floor_iou(items, constant_box(training)))
+    if detector is not None:
+        rows += floor_rows("the largest of the class by a detector", items, detector_iou(items, Detector(detector)))
+    for part in ("people", "people, other nouns"):
+        said = [item for item in answered.items if item.part == part]
+        if said:
+            row = Row(f"floor: the whole photo, {part}", [item.photo for item in said], floor_iou(said, WHOLE))
+            rows.append(row)
+    return rows
+
+
+def draw_expressions(
+    data: Voc, out: Annotated[Path, typer.Option(help="File to write; the kept one is models/evaluation/grounding's.")]
+) -> None:
+    """Draw the fixed test of grounding anew: the same expressions each time."""
+    with explained():
+        from models.evaluation.grounding.test_set import draw_test_set, to_csv
+        from models.progress import progress_bar
+        from models.training.voc import read_voc
+
+        scenes = [scene for scene in read_voc(data) if scene.split == "test"]
+        with progress_bar() as bar:
+            task = bar.add_task("photos", total=len(scenes))
+            out.write_text(to_csv(draw_test_set(scenes, lambda: bar.advance(task))), encoding="utf-8")
+        sys.stdout.write(f"{out}\n")

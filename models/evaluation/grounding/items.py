@@ -1,0 +1,116 @@
+"""What a grounding model is asked when it is measured: the test set, words that mean nothing, shuffled words, people's phrases.
+
+Owns the parts and their order. People's phrases are those of Flickr30k Entities; the ones whose head noun training knows
+are told apart from the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+from models.evaluation.grounding.test_set import SEED, TestExpression
+from models.preprocess import decode
+from models.training.colours import coloured_layout
+from models.training.data import Box, DataError, read_csv
+from models.training.expressions import draw_absent
+from models.training.nouns import NOUNS
+from models.training.voc import Scene
+
+Part = Literal["test", "shuffled", "absent", "people", "people, other nouns"]
+
+#: What ends the first noun phrase of a phrase.
+_END = re.compile(r"\b(?:of|with|in|on|at|from|by|near|behind|and|that|who|which|wearing|holding)\b|[^\w\s'-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An expression and the box in 0..1 of the photo that it means, None where it means nothing there.
+
+    `group`, `rivals` and `name` are those of the test set; phrases of people have none.
+    """
+
+    part: Part
+    path: Path
+    photo: str
+    text: str
+    box: Box | None
+    group: str = ""
+    rivals: int = 0
+    name: str = ""
+
+    @property
+    def area(self) -> float:
+        """The target's share of the photo; 0 where there is none."""
+        if self.box is None:
+            return 0.0
+        left, top, right, bottom = self.box
+        return (right - left) * (bottom - top)
+
+
+def test_items(expressions: Iterable[TestExpression], voc: Path) -> list[Item]:
+    """The fixed test, about the photos of a folder of VOC."""
+    return [
+        Item(
+            "test", voc / "photos" / f"{one.photo}.webp", one.photo, one.text, one.box, one.group, one.rivals, one.name
+        )
+        for one in expressions
+    ]
+
+
+def shuffled_items(items: Sequence[Item]) -> list[Item]:
+    """The same photos and boxes, each with the words of another: a model that reads must lose."""
+    order = list(range(len(items)))
+    Random(SEED).shuffle(order)
+    turned = dict(zip(order, order[1:] + order[:1], strict=True))
+    return [replace(item, part="shuffled", text=items[turned[place]].text) for place, item in enumerate(items)]
+
+
+def absent_items(scenes: Sequence[Scene]) -> list[Item]:
+    """For each photo an expression that means nothing in it, drawn from the test's seed."""
+    found: list[Item] = []
+    for scene in scenes:
+        photo = scene.path.stem
+        layout = coloured_layout(scene.things, decode(scene.path.read_bytes()).pixels)
+        drawn = draw_absent(layout, Random(f"{SEED}/{photo}"), 1)
+        found += [Item("absent", scene.path, photo, one.text, None, one.kind, one.rivals) for one in drawn]
+    return found
+
+
+def people_items(folder: Path, split: str) -> list[Item]:
+    """People's phrases of a folder of Flickr30k Entities.
+
+    Raises:
+        DataError: the table is missing or a box is none.
+    """
+    found = []
+    for line in read_csv(folder / "phrases.csv", ("photo", "split", "phrase", "x1", "y1", "x2", "y2")):
+        if line["split"] != split:
+            continue
+        try:
+            left, top, right, bottom = (float(line[side]) for side in ("x1", "y1", "x2", "y2"))
+        except ValueError as error:
+            raise DataError(f"photo {line['photo']}: a box cannot be read ({error})") from error
+        part: Part = "people" if is_covered(line["phrase"]) else "people, other nouns"
+        path = folder / "photos" / f"{line['photo']}.webp"
+        found.append(Item(part, path, line["photo"], line["phrase"], (left, top, right, bottom)))
+    return found
+
+
+def head_noun(phrase: str) -> str:
+    """The last word of a phrase's first part: "a brown dog with a ball" -> "dog"."""
+    words = _END.split(phrase.lower(), maxsplit=1)[0].split()
+    return words[-1] if words else ""
+
+
+def is_covered(phrase: str) -> bool:
+    """Whether training has expressions with the phrase's head noun, or its singular (`models.training.nouns`)."""
+    head = head_noun(phrase)
+    return bool({head, head.removesuffix("s"), head.removesuffix("es")} & _HEADS)
+
+
+_HEADS = {noun.split()[-1] for noun in NOUNS}
