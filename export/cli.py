@@ -42,6 +42,9 @@ def export(
     plain: Annotated[
         Path | None, typer.Option(help="Plain bundle of the domain; one far below it is called experimental.")
     ] = None,
+    people: Annotated[
+        Path | None, typer.Option(help="Of grounding: folder of refs, to measure people's phrases.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Measure on so many photos of each part only.")] = None,
     tensorrt: Annotated[Path | None, typer.Option(help="Build TensorRT's engines for this bundle.")] = None,
 ) -> None:
@@ -53,6 +56,12 @@ def export(
             return
         if run is None or data is None or name is None:
             raise typer.BadParameter("--run, --data and --name are needed")
+        if _system_of(run) == "referring":
+            from export.grounding.bundle import GroundOrder, export_grounding_bundle
+
+            grounding = GroundOrder(run, data, out, name, version, default, people, limit)
+            sys.stdout.write(f"{export_grounding_bundle(grounding)}\n")
+            return
         from export.bundle import export_bundle
         from export.order import Order
         from export.trust.companions import Folders
@@ -90,6 +99,11 @@ def export_answers(
 
         order = AnswerOrder(run, out, name, version, data, cells, default, limit)
         sys.stdout.write(f"{make_answer_bundle(order)}\n")
+def _system_of(run: Path) -> str:
+    """What a run trained, by its record."""
+    from models.training.runs import system_of
+
+    return system_of(run)
 
 
 def export_detector(

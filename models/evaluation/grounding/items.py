@@ -17,7 +17,7 @@ from models.evaluation.grounding.test_set import SEED, TestExpression
 from models.preprocess import decode
 from models.training.colours import coloured_layout
 from models.training.data import Box, DataError, read_csv
-from models.training.expressions import draw_absent
+from models.training.expressions import draw_absent, draw_expressions
 from models.training.nouns import NOUNS
 from models.training.voc import Scene
 
@@ -68,6 +68,20 @@ def shuffled_items(items: Sequence[Item]) -> list[Item]:
     Random(SEED).shuffle(order)
     turned = dict(zip(order, order[1:] + order[:1], strict=True))
     return [replace(item, part="shuffled", text=items[turned[place]].text) for place, item in enumerate(items)]
+
+
+def said_items(scenes: Sequence[Scene], true: int = 3, absent: int = 2) -> list[Item]:
+    """For each photo some expressions that mean one thing and some that mean nothing, drawn from the test's seed."""
+    found: list[Item] = []
+    for scene in scenes:
+        photo, rng = scene.path.stem, Random(f"{SEED}/said/{scene.path.stem}")
+        layout = coloured_layout(scene.things, decode(scene.path.read_bytes()).pixels)
+        for one in [*draw_expressions(layout, rng, true), *draw_absent(layout, rng, absent)]:
+            thing = None if one.target is None else scene.things[one.target]
+            box, name = (None, "") if thing is None else (thing.box, thing.name)
+            part: Part = "absent" if thing is None else "test"
+            found.append(Item(part, scene.path, photo, one.text, box, one.kind, one.rivals, name))
+    return found
 
 
 def absent_items(scenes: Sequence[Scene]) -> list[Item]:
