@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from models.layers.bert import MINILM_L6
+from models.layers.bert import MINILM_L6, BertShape
 from models.referring import Head, Interaction, ReferringShape
 from models.training.loop import Schedule
 from models.training.self_paced import SIGMA_RATE, Pacing
@@ -37,6 +37,7 @@ class GroundRecipe:
     width: int = 64
     heads: tuple[int, int] = (4, 6)
     expansion: int = 2
+    text: BertShape = MINILM_L6
     head: Head = "cell"
     interaction: Interaction = "alternate"
     dropout: float = 0.1
@@ -61,7 +62,7 @@ class GroundRecipe:
 
     def shape(self, pieces: int) -> ReferringShape:
         """The model's shape for so many word pieces."""
-        text = replace(MINILM_L6, vocabulary=pieces)
+        text = replace(self.text, vocabulary=pieces)
         return ReferringShape(
             self.backbone,
             self.size_px,

@@ -1,0 +1,167 @@
+"""A tiny grounding run becomes a bundle: complete, calibrated, refused where it must be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from export.grounding import bundle as bundling
+from export.grounding.bundle import GroundOrder, export_grounding_bundle
+from export.grounding.calibrating import calibrate
+from export.grounding.graphs import Graphs, prepare
+from export.onnx import trace
+from export.operators import check_graph
+from export.weights import load_state
+from models.backbones import SPECS
+from models.bundle import check_bundle
+from models.evaluation.grounding.answers import Answered
+from models.evaluation.grounding.items import Item, said_items
+from models.evaluation.grounding.test_set import TestExpression
+from models.layers.grains import GrainedFeatures
+from models.manifest import Manifest, read_manifest
+from models.text.expressions import PieceVocabulary
+from models.text.word_files import read_words
+from models.training.data import DataError
+from models.training.grounding import course, pictures
+from models.training.grounding.record import load_grounding
+from models.training.voc import read_voc
+from tests.ground_sets import request, write_language, write_voc
+from tests.grounding import SIZE_PX, TINY_STAGES
+
+
+class Made(NamedTuple):
+    """A bundle, what it was made from, and its manifest."""
+
+    root: Path
+    folder: Path
+    manifest: Manifest
+
+
+def order_of(root: Path, name: str = "tiny-ground") -> GroundOrder:
+    return GroundOrder(root / "run", root / "voc", root / "store", name, "1.0.0", is_default=True)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Iterator[Made]:
+    root = tmp_path_factory.mktemp("ground-bundle")
+    write_voc(root / "voc", train=12)
+    write_language(root / "words")
+    tests = [
+        TestExpression("000012", "left car", "side", 1, "car", (0.05, 0.2, 0.3, 0.5)),
+        TestExpression("000013", "dog", "class", 0, "dog", (0.05, 0.2, 0.3, 0.5)),
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SPECS, "tiny_stages", TINY_STAGES)
+        patch.setattr(pictures, "VALIDATION_PHOTOS", 6)
+        patch.setattr(course, "load_stages", lambda stages, path: None)
+        patch.setattr(bundling, "read_test_set", lambda: tests)
+        patch.setitem(bundling.GROUNDING_BACKBONES, "tiny_stages", "Nobody.")
+        course.train_grounding(request(root, root / "run"))
+        folder = export_grounding_bundle(order_of(root))
+        yield Made(root, folder, read_manifest(folder))
+
+
+def test_a_bundle_is_whole_and_says_what_it_takes(made: Made) -> None:
+    manifest = made.manifest
+    assert check_bundle(made.folder) == []
+    assert (manifest.system, manifest.task, manifest.default) == ("referring", "ground", True)
+    assert manifest.text is not None
+    assert manifest.text.kind == "expression"
+    assert {output.name: output.shape for output in manifest.outputs} == {
+        "features": (16, 24),
+        "box": (4,),
+        "conf": (2,),
+    }
+    assert 0 <= (manifest.calibration.absent_below or -1) <= 1
+    assert manifest.calibration.quality_temperature is not None
+
+
+def test_the_card_tells_the_test_and_what_the_model_cannot_do(made: Made) -> None:
+    card = (made.folder / "card.md").read_text(encoding="utf-8")
+    assert "| test: side or ordinal" in card
+    assert "Presence: AUROC" in card
+    assert "other nouns are guesses" in card
+
+
+def test_the_stored_words_are_small_and_read_back_exactly(made: Made) -> None:
+    fuse = made.folder / "fuse.onnx"
+    kinds = {tensor.name: tensor.data_type for tensor in onnx.load(fuse).graph.initializer}
+    assert kinds["language.words.weight"] == onnx.TensorProto.INT8
+    assert kinds["fusion.0.vision.feed_forward.inner.weight"] == onnx.TensorProto.FLOAT16
+    state = load_state(fuse)
+    trained = load_grounding(made.root / "run").model.state_dict()
+    scale = trained["language.words.weight"].abs().amax(1, keepdim=True) / 127
+    assert ((state["language.words.weight"] - trained["language.words.weight"]).abs() <= scale * 0.51).all()
+
+
+def test_the_samples_are_what_the_files_answer(made: Made) -> None:
+    words = read_words(made.folder / "vocabulary.json", PieceVocabulary)
+    graphs = Graphs(made.folder, words, SIZE_PX)
+    with np.load(made.folder / "samples.npz") as samples:
+        scene = read_voc(made.root / "voc")[0]
+        assert samples["image"].shape[1:] == (SIZE_PX, SIZE_PX, 3)
+        found = graphs(scene.path, ["car", "dog"])
+        asked = prepare([scene.path] * 2, ["car", "dog"], words, SIZE_PX)
+        assert np.abs(found.conf - graphs.run(asked)["conf"]).max() < 1e-5
+        assert samples["box"].shape == (len(samples["image"]), 4)
+
+
+def test_a_version_that_exists_is_refused(made: Made) -> None:
+    with pytest.raises(DataError, match="a version is never overwritten"):
+        export_grounding_bundle(order_of(made.root))
+
+
+def answered(presence: list[float], quality: list[float], iou: list[float | None]) -> Answered:
+    box = (0.0, 0.0, 1.0, 1.0)
+    items = [Item("test", Path("a"), "a", "dog", None if one is None else box) for one in iou]
+    covered = np.array([one or 0.0 for one in iou])
+    return Answered(items, [box] * len(items), covered, np.stack([presence, quality], 1))
+
+
+def test_one_in_ten_of_what_is_absent_passes() -> None:
+    rng = np.random.default_rng(0)
+    presence = np.concatenate([rng.normal(2, 2, 300), rng.normal(-2, 2, 300)])
+    iou: list[float | None] = [0.5] * 300 + [None] * 300
+    fitted = calibrate(answered(presence.tolist(), [0.0] * 600, iou))
+    chance = 1 / (1 + np.exp(-presence[300:] / fitted.temperature))
+    assert fitted.absent_below is not None
+    assert (chance >= fitted.absent_below).mean() == pytest.approx(0.1, abs=0.005)
+
+
+def test_a_quality_that_boasts_is_cooled() -> None:
+    iou: list[float | None] = [0.6, 0.4] * 50 + [None]
+    modest = calibrate(answered([0.0] * 101, [0.4, -0.4] * 50 + [0.0], iou))
+    boastful = calibrate(answered([0.0] * 101, [8.0, -8.0] * 50 + [0.0], iou))
+    assert modest.quality_temperature == pytest.approx(1.0, abs=0.1)
+    assert boastful.quality_temperature == pytest.approx(20.0, rel=0.1)
+
+
+def test_calibration_needs_both_sorts() -> None:
+    with pytest.raises(ValueError, match="others that mean nothing"):
+        calibrate(answered([0.0], [0.0], [0.5]))
+
+
+@torch.inference_mode()
+def test_the_detectors_maps_are_a_graph_that_every_engine_runs(one_thread: None) -> None:
+    class Border(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = GrainedFeatures("yolox_nano", 64, 8)
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return self.model(image)
+
+    proto = trace(Border().eval(), {"image": torch.zeros(2, 3, 64, 64)}, ["features"])
+    assert check_graph(proto) == []
+    assert not {"Shape", "Resize"} & {node.op_type for node in proto.graph.node}
+
+
+def test_validation_says_things_of_both_sorts(made: Made) -> None:
+    items = said_items(read_voc(made.root / "voc"))
+    assert {item.part for item in items} == {"test", "absent"}
