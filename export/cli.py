@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command("export")(export)
     app.command("export-answers")(export_answers)
     app.command("export-detector")(export_detector)
+    app.command("export-grounding")(export_grounding)
 
 
 def export(
@@ -42,9 +43,6 @@ def export(
     plain: Annotated[
         Path | None, typer.Option(help="Plain bundle of the domain; one far below it is called experimental.")
     ] = None,
-    people: Annotated[
-        Path | None, typer.Option(help="Of grounding: folder of refs, to measure people's phrases.")
-    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Measure on so many photos of each part only.")] = None,
     tensorrt: Annotated[Path | None, typer.Option(help="Build TensorRT's engines for this bundle.")] = None,
 ) -> None:
@@ -56,12 +54,6 @@ def export(
             return
         if run is None or data is None or name is None:
             raise typer.BadParameter("--run, --data and --name are needed")
-        if _system_of(run) == "referring":
-            from export.grounding.bundle import GroundOrder, export_grounding_bundle
-
-            grounding = GroundOrder(run, data, out, name, version, default, people, limit)
-            sys.stdout.write(f"{export_grounding_bundle(grounding)}\n")
-            return
         from export.bundle import export_bundle
         from export.order import Order
         from export.trust.companions import Folders
@@ -99,11 +91,24 @@ def export_answers(
 
         order = AnswerOrder(run, out, name, version, data, cells, default, limit)
         sys.stdout.write(f"{make_answer_bundle(order)}\n")
-def _system_of(run: Path) -> str:
-    """What a run trained, by its record."""
-    from models.training.runs import system_of
 
-    return system_of(run)
+
+def export_grounding(
+    run: Annotated[Path, typer.Option(help="Folder of what train-grounding made.")],
+    data: Annotated[Path, typer.Option(help="Folder of voc.")],
+    name: Annotated[str, typer.Option(help="Name of the bundle.")],
+    people: Annotated[Path | None, typer.Option(help="Folder of refs, to measure people's phrases.")] = None,
+    out: Annotated[Path, typer.Option(help="Store to write into.")] = Path("models/zoo"),
+    version: Annotated[str, typer.Option(help="Version of the bundle (PEP 440).")] = "1.0.0",
+    default: Annotated[bool, typer.Option("--default", help="Let it answer where no model is named.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Measure on so many photos of each part only.")] = None,
+) -> None:
+    """Export a grounding model as a bundle, checked, calibrated and measured on the fixed test."""
+    with _explained():
+        from export.grounding.bundle import GroundOrder, export_grounding_bundle
+
+        order = GroundOrder(run, data, out, name, version, default, people, limit)
+        sys.stdout.write(f"{export_grounding_bundle(order)}\n")
 
 
 def export_detector(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from models.training.answering.cli import evaluate_answers, train_answers
 from models.evaluation.grounding.cli import draw_expressions, evaluate_grounding
+from models.training.answering.cli import evaluate_answers, train_answers
 from models.training.cli import Data, Kind, Limit, distill, explained, train
 from models.training.grounding.cli import train_grounding
 

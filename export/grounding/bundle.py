@@ -16,7 +16,7 @@ from onnx import ModelProto
 
 from export.grounding.calibrating import calibrate
 from export.grounding.card import Measured, write_card
-from export.grounding.graphs import Asked, Graphs, check_parity, measure, prepare
+from export.grounding.graphs import Asked, Graphs, check_parity, prepare, time_graphs
 from export.grounding.storage import FILES, SIZE_LIMIT_BYTES, write_graphs
 from export.manifest import outputs_of
 from export.provenance import GROUNDING_BACKBONES, VOC_SOURCE, WORDS
@@ -108,7 +108,7 @@ def _fill_folder(folder: Path, order: GroundOrder, trained: Trained) -> None:
         calibration=calibrate(fitted),
         held_out=len(validation),
         parity=parity,
-        latency=measure(graphs, asked),
+        latency=time_graphs(graphs, asked),
         size_bytes=sum(path.stat().st_size for path in folder.iterdir()),
         limit=order.limit,
     )

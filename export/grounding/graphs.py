@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 import torch
 
 from export.grounding.storage import FILES
 from export.parity import BATCHES, ParityError
-from export.runtime import machine_name
+from export.runtime import Graph, Outputs, measure
 from models.canvas import visible_cells
 from models.evaluation.grounding.answers import Located, in_photo
 from models.layers.grains import CELL_PX
@@ -25,25 +23,22 @@ from models.text.expressions import PieceVocabulary
 
 #: Largest difference from torch that rounding explains.
 TOLERANCES = {"features": 1e-3, "box": 1e-4, "conf": 1e-3}
-_CALLS, _WARM_UPS = 30, 5
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
 
-class Session:
-    """One graph, on one thread, with the options of the service."""
+class Fed:
+    """Arrays by the names of a graph's inputs, with as many rows each."""
 
-    def __init__(self, path: Path) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
-        self._session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self._names = [output.name for output in self._session.get_outputs()]
+    def __init__(self, **arrays: npt.NDArray[np.generic]) -> None:
+        self._arrays = arrays
 
-    def __call__(self, feed: Mapping[str, npt.NDArray[np.generic]]) -> Arrays:
-        """Outputs by name."""
-        return dict(zip(self._names, self._session.run(None, dict(feed)), strict=True))
+    def __getitem__(self, rows: slice) -> Fed:
+        return Fed(**{name: values[rows] for name, values in self._arrays.items()})
+
+    def feed(self) -> Arrays:
+        """As `export.runtime.Feed`."""
+        return self._arrays
 
 
 class Asked(NamedTuple):
@@ -67,8 +62,8 @@ class Graphs:
     """Both graphs of a folder; a grounder."""
 
     def __init__(self, folder: Path, words: PieceVocabulary, size_px: int) -> None:
-        self.vision = Session(folder / FILES["vision"])
-        self.fuse = Session(folder / FILES["fuse"])
+        self.vision = Graph(folder / FILES["vision"])
+        self.fuse = Graph(folder / FILES["fuse"])
         self.words = words
         self.size_px = size_px
 
@@ -76,16 +71,16 @@ class Graphs:
         """As `models.evaluation.grounding.answers.Grounder`."""
         seen = decode(photo.read_bytes(), self.size_px)
         asked = prepare([photo] * len(texts), texts, self.words, self.size_px)
-        features = self.vision({"image": asked.image[:1]})["features"]
-        found = self.fuse({"features": np.repeat(features, len(texts), 0), **asked.words})
+        features = self.vision(Fed(image=asked.image[:1]))["features"]
+        found = self.fuse(Fed(features=np.repeat(features, len(texts), 0), **asked.words))
         box = np.asarray(found["box"], np.float64)
         sides = np.concatenate([box[:, :2] - box[:, 2:] / 2, box[:, :2] + box[:, 2:] / 2], 1)
         return Located(in_photo(sides, seen.width, seen.height, self.size_px), np.asarray(found["conf"], np.float64))
 
-    def run(self, asked: Asked) -> Arrays:
+    def run(self, asked: Asked) -> Outputs:
         """Every output for photos with an expression each."""
-        seen = self.vision({"image": asked.image})
-        return seen | self.fuse({**seen, **asked.words})
+        seen = self.vision(Fed(image=asked.image))
+        return seen | self.fuse(Fed(**seen, **asked.words))
 
 
 def prepare(photos: Sequence[Path], texts: Sequence[str], words: PieceVocabulary, size_px: int) -> Asked:
@@ -131,22 +126,9 @@ def check_parity(model: Referring, graphs: Graphs, asked: Asked) -> dict[str, fl
     return largest
 
 
-def measure(graphs: Graphs, asked: Asked) -> dict[str, LatencyRow]:
+def time_graphs(graphs: Graphs, asked: Asked) -> dict[str, LatencyRow]:
     """Median time of one photo through `vision` and one expression through `fuse`, one thread."""
-    one = asked[0:1]
-    seen = graphs.vision({"image": one.image})
-    steps = {
-        "vision": lambda: graphs.vision({"image": one.image}),
-        "fuse": lambda: graphs.fuse({**seen, **one.words}),
-    }
-    found = {}
-    for name, step in steps.items():
-        times = []
-        for call in range(_WARM_UPS + _CALLS):
-            started = time.perf_counter()
-            step()
-            if call >= _WARM_UPS:
-                times.append(time.perf_counter() - started)
-        median_ms = round(float(np.median(times)) * 1000, 2)
-        found[name] = LatencyRow(machine=machine_name(), threads=1, batch=1, median_ms=median_ms)
-    return found
+    seen = graphs.vision(Fed(image=asked.image[:1]))
+    (vision,) = measure(graphs.vision, (1,), Fed(image=asked.image[:1]))
+    (fuse,) = measure(graphs.fuse, (1,), Fed(**seen, **asked[0:1].words))
+    return {"vision": vision, "fuse": fuse}

@@ -65,10 +65,6 @@ class RunRecord:
         )
 
 
-class _AnyRecord(msgspec.Struct, frozen=True):
-    system: str
-
-
 @dataclass(frozen=True, slots=True)
 class Reached:
     """How far a run came: epochs, and the share of its end where it ended in an average with its start."""
@@ -98,16 +94,6 @@ def read_record(folder: Path) -> RunRecord:
     """Read the record of the run in `folder`; raises DataError where there is none."""
     try:
         return msgspec.json.decode((folder / RECORD_NAME).read_bytes(), type=RunRecord)
-    except OSError as error:
-        raise DataError(f"{folder} holds no training run ({RECORD_NAME} is missing)") from error
-    except msgspec.DecodeError as error:
-        raise DataError(f"{folder / RECORD_NAME} is not a run's record: {error}") from error
-
-
-def system_of(folder: Path) -> str:
-    """What the run in `folder` trains, whichever kind of record it has; raises DataError where there is none."""
-    try:
-        return msgspec.json.decode((folder / RECORD_NAME).read_bytes(), type=_AnyRecord).system
     except OSError as error:
         raise DataError(f"{folder} holds no training run ({RECORD_NAME} is missing)") from error
     except msgspec.DecodeError as error:
