@@ -21,6 +21,7 @@ from export.weights import load_state
 from models.backbones import SPECS
 from models.bundle import check_bundle
 from models.evaluation.grounding.answers import Answered
+from models.evaluation.grounding.cli import EngineGrounder
 from models.evaluation.grounding.items import Item, said_items
 from models.evaluation.grounding.test_set import TestExpression
 from models.layers.grains import GrainedFeatures
@@ -110,6 +111,17 @@ def test_the_samples_are_what_the_files_answer(made: Made) -> None:
         asked = prepare([scene.path] * 2, ["car", "dog"], words, SIZE_PX)
         assert np.abs(found.conf - graphs.run(asked)["conf"]).max() < 1e-5
         assert samples["box"].shape == (len(samples["image"]), 4)
+
+
+def test_the_engine_that_serves_it_gives_the_same_boxes(made: Made) -> None:
+    words = read_words(made.folder / "vocabulary.json", PieceVocabulary)
+    scene, texts = read_voc(made.root / "voc")[1], ["the red dog", "car on the right"] * 12
+    served = EngineGrounder(made.folder)(scene.path, texts)
+    found = Graphs(made.folder, words, SIZE_PX)(scene.path, texts)
+    assert np.array(served.boxes) == pytest.approx(np.array(found.boxes), abs=0.01)
+    fitted = made.manifest.calibration
+    warm = found.conf / np.array([fitted.temperature, fitted.quality_temperature or 1.0])
+    assert served.conf == pytest.approx(warm, abs=0.02)
 
 
 def test_a_version_that_exists_is_refused(made: Made) -> None:

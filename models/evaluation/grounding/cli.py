@@ -6,6 +6,7 @@ Owns their options. The work is its neighbours', which are imported only when a 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,15 +15,17 @@ import typer
 from models.training.cli import Limit, explained
 
 if TYPE_CHECKING:
-    from models.evaluation.grounding.answers import Answered, Grounder
+    from models.evaluation.grounding.answers import Answered, Grounder, Located
     from models.evaluation.grounding.table import Row
 
+_LEAST = 1e-4  # of a probability, which is told with four digits
 Voc = Annotated[Path, typer.Option("--data", help="Folder of voc.")]
 
 
 def evaluate_grounding(
     data: Voc,
-    run: Annotated[Path, typer.Option(help="Folder of the run.")],
+    run: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Instead: folder of a bundle, asked as it is served.")] = None,
     people: Annotated[Path | None, typer.Option(help="Folder of refs, for people's phrases.")] = None,
     detector: Annotated[Path | None, typer.Option(help="YOLOX-Nano's file, for the floor by a detector.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the table and every answer.")] = None,
@@ -31,14 +34,12 @@ def evaluate_grounding(
     ] = None,
     limit: Limit = None,
 ) -> None:
-    """Measure a grounding run on the fixed test, people's phrases and shuffled words, beside what needs no model."""
+    """Measure a grounding model on the fixed test, people's phrases and shuffled words, beside what needs no model."""
     with explained():
-        from models.evaluation.grounding.answers import TorchGrounder
         from models.evaluation.grounding.report import read_answers, write_answers
         from models.evaluation.grounding.table import compared, presence_of, rows_of, to_markdown
-        from models.training.grounding.record import load_grounding
 
-        answered = _ask(TorchGrounder(load_grounding(run)), data, people, limit)
+        answered = _ask(_grounder(run, bundle), data, people, limit)
         rows = rows_of(answered)
         text = to_markdown([*rows, *_floors(answered, data, detector)], presence_of(answered))
         if against is not None:
@@ -46,6 +47,54 @@ def evaluate_grounding(
         if out is not None:
             write_answers(out, answered, text)
         sys.stdout.write(text)
+
+
+def _grounder(run: Path | None, bundle: Path | None) -> Grounder:
+    """A run in torch, or a bundle in the engine."""
+    from models.evaluation.grounding.answers import TorchGrounder
+    from models.training.grounding.record import load_grounding
+
+    if (run is None) == (bundle is None):
+        raise typer.BadParameter("give --run or --bundle")
+    return EngineGrounder(bundle.resolve()) if bundle is not None else TorchGrounder(load_grounding(Path(str(run))))
+
+
+class EngineGrounder:
+    """A bundle in the engine that serves it, in this process."""
+
+    def __init__(self, bundle: Path) -> None:
+        from models.manifest import read_manifest
+        from service.engine.engine import Engine
+
+        self._model = read_manifest(bundle).identity
+        self._engine = Engine([bundle.parents[1]])
+
+    def __call__(self, photo: Path, texts: Sequence[str]) -> Located:
+        """As `Grounder`; presence and quality are the calibrated ones, as logits."""
+        import numpy as np
+
+        from models.evaluation.grounding.answers import Located
+        from models.training.data import DataError
+        from service.answers import Box
+        from service.errors import FieldmarkError
+        from service.words import EXPRESSIONS_LIMIT
+
+        data, boxes, chances = photo.read_bytes(), [], []
+        for start in range(0, len(texts), EXPRESSIONS_LIMIT):
+            said = texts[start : start + EXPRESSIONS_LIMIT]
+            (answer,) = self._engine.ground([data], said, model=self._model, force=True)
+            if isinstance(answer, FieldmarkError):
+                raise DataError(f"{photo}: {answer}")
+            width, height = answer.image.width, answer.image.height
+            for one in answer.results:
+                if not isinstance(one.box, Box):
+                    raise DataError(f"{photo}: {one.expression!r} has no box")
+                x, y = one.box.x / width, one.box.y / height
+                wide, high = one.box.width / width, one.box.height / height
+                boxes.append((x, y, x + wide, y + high))
+                chances.append((one.presence, one.quality))
+        sure = np.clip(np.array(chances), _LEAST, 1 - _LEAST)
+        return Located(boxes, np.log(sure / (1 - sure)))
 
 
 def _ask(grounder: Grounder, data: Path, people: Path | None, limit: int | None) -> Answered:
