@@ -22,7 +22,7 @@ import torch
 from models.canvas import to_canvas, visible_cells
 from models.layers.grains import CELL_PX, GrainedFeatures
 from models.preprocess import fit_pixels
-from models.training.claims import Kind, Layout
+from models.training.claims import Kind
 from models.training.data import Box
 from models.training.expressions import Expression, draw_absent, draw_expressions
 from models.training.grounding.pictures import Drawn, Picture, draw_picture
@@ -65,19 +65,6 @@ class Pool:
     said: list[list[Said]]
 
 
-#: Draws what is said about a picture's layout.
-Say = Callable[[Layout, Random], Sequence[Expression]]
-
-
-def say_some(true: int, absent: int) -> Say:
-    """At most so many true expressions, and so many that mean nothing."""
-
-    def say(layout: Layout, rng: Random) -> Sequence[Expression]:
-        return [*draw_expressions(layout, rng, true), *draw_absent(layout, rng, absent)]
-
-    return say
-
-
 def keep_pool(
     sight: Sight,
     pictures: Sequence[Picture],
@@ -93,10 +80,11 @@ def keep_pool(
     if not told.exists():
         folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        masks, said = _fill(sight, pictures, partial, seed, say_some(*say), advance)
+        masks, said = _fill(sight, pictures, partial, seed, say, advance)
         partial.replace(features)
         kept = {"masks": [row.tobytes().hex() for row in np.packbits(masks, axis=1)], "said": said}
-        told.write_bytes(msgspec.json.encode(kept))
+        partial.write_bytes(msgspec.json.encode(kept))
+        partial.replace(told)
     return _read(features, told, sight.vision.cells)
 
 
@@ -114,7 +102,12 @@ def _read(features: Path, told: Path, cells: int) -> Pool:
 
 @torch.inference_mode()
 def _fill(
-    sight: Sight, pictures: Sequence[Picture], path: Path, seed: int, say: Say, advance: Callable[[int], None]
+    sight: Sight,
+    pictures: Sequence[Picture],
+    path: Path,
+    seed: int,
+    say: tuple[int, int],
+    advance: Callable[[int], None],
 ) -> tuple[npt.NDArray[np.uint8], list[list[Said]]]:
     vision, size_px = sight.vision.eval(), sight.size_px
     kept = np.lib.format.open_memmap(path, "w+", np.float16, (len(pictures), vision.cells, vision.width))
@@ -128,7 +121,8 @@ def _fill(
         for place, one in enumerate(drawn, start):
             height, width = one.pixels.shape[:2]
             masks[place] = visible_cells(width, height, size_px, CELL_PX)
-            expressions = say(one.layout, Random(f"{seed}/{place}"))
+            rng = Random(f"{seed}/{place}")
+            expressions = [*draw_expressions(one.layout, rng, say[0]), *draw_absent(one.layout, rng, say[1])]
             said.append([told_of(expression, one, size_px) for expression in expressions])
         advance(len(drawn))
     kept.flush()
