@@ -19,8 +19,9 @@ from safetensors.torch import save_file
 from models.layers.bert import Bert, _published_name
 from models.training.grounding.course import Request
 from models.training.recipes.grounding import GROUND, GroundRecipe, Pretext
-from tests.grounding import SIZE_PX, TEXT
+from tests.grounding import TEXT
 
+SIZE_PX = 96  # of the square: three coarse cells, for two would look like the batch of an example
 WIDTH, HEIGHT = 72, 60
 COLOURS = {"dog": (210, 40, 40), "car": (40, 60, 210)}
 #: Of the published vocabulary all that the generator can say here, and a letter to put words together from.

@@ -32,8 +32,8 @@ from models.training.data import DataError
 from models.training.grounding import course, pictures
 from models.training.grounding.record import load_grounding
 from models.training.voc import read_voc
-from tests.ground_sets import request, write_language, write_voc
-from tests.grounding import SIZE_PX, TINY_STAGES
+from tests.ground_sets import SIZE_PX, request, write_language, write_voc
+from tests.grounding import TINY_STAGES
 
 
 class Made(NamedTuple):
@@ -49,7 +49,7 @@ def order_of(root: Path, name: str = "tiny-ground") -> GroundOrder:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Iterator[Made]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     root = tmp_path_factory.mktemp("ground-bundle")
     write_voc(root / "voc", train=12)
     write_language(root / "words")
@@ -75,7 +75,7 @@ def test_a_bundle_is_whole_and_says_what_it_takes(made: Made) -> None:
     assert manifest.text is not None
     assert manifest.text.kind == "expression"
     assert {output.name: output.shape for output in manifest.outputs} == {
-        "features": (16, 24),
+        "features": (36, 24),
         "box": (4,),
         "conf": (2,),
     }
@@ -160,16 +160,16 @@ def test_calibration_needs_both_sorts() -> None:
 
 
 @torch.inference_mode()
-def test_the_detectors_maps_are_a_graph_that_every_engine_runs(one_thread: None) -> None:
+def test_the_detectors_maps_are_a_graph_that_every_engine_runs() -> None:
     class Border(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.model = GrainedFeatures("yolox_nano", 64, 8)
+            self.model = GrainedFeatures("yolox_nano", 96, 8)
 
         def forward(self, image: torch.Tensor) -> torch.Tensor:
             return self.model(image)
 
-    proto = trace(Border().eval(), {"image": torch.zeros(2, 3, 64, 64)}, ["features"])
+    proto = trace(Border().eval(), {"image": torch.zeros(2, 3, 96, 96)}, ["features"])
     assert check_graph(proto) == []
     assert not {"Shape", "Resize"} & {node.op_type for node in proto.graph.node}
 
