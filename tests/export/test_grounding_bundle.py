@@ -9,14 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 import pytest
-import torch
 
 from export.grounding import bundle as bundling
 from export.grounding.bundle import GroundOrder, export_grounding_bundle
 from export.grounding.calibrating import calibrate
 from export.grounding.graphs import Graphs, prepare
-from export.onnx import trace
-from export.operators import check_graph
 from export.weights import load_state
 from models.backbones import SPECS
 from models.bundle import check_bundle
@@ -24,7 +21,6 @@ from models.evaluation.grounding.answers import Answered
 from models.evaluation.grounding.cli import EngineGrounder
 from models.evaluation.grounding.items import Item, said_items
 from models.evaluation.grounding.test_set import TestExpression
-from models.layers.grains import GrainedFeatures
 from models.manifest import Manifest, read_manifest
 from models.text.expressions import PieceVocabulary
 from models.text.word_files import read_words
@@ -157,21 +153,6 @@ def test_a_quality_that_boasts_is_cooled() -> None:
 def test_calibration_needs_both_sorts() -> None:
     with pytest.raises(ValueError, match="others that mean nothing"):
         calibrate(answered([0.0], [0.0], [0.5]))
-
-
-@torch.inference_mode()
-def test_the_detectors_maps_are_a_graph_that_every_engine_runs() -> None:
-    class Border(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = GrainedFeatures("yolox_nano", 96, 8)
-
-        def forward(self, image: torch.Tensor) -> torch.Tensor:
-            return self.model(image)
-
-    proto = trace(Border().eval(), {"image": torch.zeros(2, 3, 96, 96)}, ["features"])
-    assert check_graph(proto) == []
-    assert not {"Shape", "Resize"} & {node.op_type for node in proto.graph.node}
 
 
 def test_validation_says_things_of_both_sorts(made: Made) -> None:

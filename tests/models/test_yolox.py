@@ -10,7 +10,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from models.yolox import YoloxStages, load_yolox
+from models.yolox import YoloxStages, _doubled, load_yolox
 
 
 def write_published(stages: YoloxStages, path: Path, left_out: int = 0) -> None:
@@ -40,6 +40,12 @@ def test_the_file_is_read_in_the_order_in_which_it_runs(tmp_path: Path, one_thre
     for found, expected in zip(ours(image), theirs(image.flip(1)), strict=True):  # they take BGR
         assert torch.allclose(found, expected, rtol=1e-4, atol=1e-5)
     assert [tuple(map_.shape[1:]) for map_ in ours(image)] == [(128, 8, 8), (128, 4, 4), (128, 2, 2)]
+
+
+def test_a_coarse_map_is_doubled_cell_by_cell() -> None:
+    coarse = torch.arange(12.0).reshape(1, 2, 2, 3)
+    expected = nn.functional.interpolate(coarse, scale_factor=2.0, mode="nearest")
+    assert torch.equal(_doubled(coarse), expected)
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
