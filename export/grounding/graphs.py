@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +41,8 @@ class Fed:
         return self._arrays
 
 
-class Asked(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Asked:
     """Photos uint8 [n, S, S, 3] with an expression each, as both graphs take them."""
 
     image: Pixels
@@ -49,8 +50,11 @@ class Asked(NamedTuple):
     token_mask: npt.NDArray[np.float32]
     cell_mask: npt.NDArray[np.float32]
 
-    def __getitem__(self, rows: slice) -> Asked:  # type: ignore[override]
-        return Asked(*(column[rows] for column in tuple(self)))
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def __getitem__(self, rows: slice) -> Asked:
+        return Asked(self.image[rows], self.tokens[rows], self.token_mask[rows], self.cell_mask[rows])
 
     @property
     def words(self) -> Arrays:
@@ -85,7 +89,8 @@ class Graphs:
 
 def prepare(photos: Sequence[Path], texts: Sequence[str], words: PieceVocabulary, size_px: int) -> Asked:
     """Photos and expressions as serving prepares them."""
-    images, masks = [], []
+    images: list[Pixels] = []
+    masks: list[npt.NDArray[np.float32]] = []
     for path in photos:
         seen = decode(path.read_bytes(), size_px)
         images.append(fit_pixels(seen.pixels, size_px, "letterbox", (seen.width, seen.height)))
@@ -108,9 +113,9 @@ def check_parity(model: Referring, graphs: Graphs, asked: Asked) -> dict[str, fl
     found = model.fuse(features, *words)
     expected = {"features": features.numpy(), "box": found.box.numpy(), "conf": found.conf.numpy()}
     largest = dict.fromkeys(expected, 0.0)
-    alone = [graphs.run(asked[row : row + 1]) for row in range(len(asked.image))]
+    alone = [graphs.run(asked[row : row + 1]) for row in range(len(asked))]
     for batch in BATCHES:
-        for start in range(0, len(asked.image) - batch + 1, batch):
+        for start in range(0, len(asked) - batch + 1, batch):
             got = graphs.run(asked[start : start + batch])
             for name, values in expected.items():
                 difference = float(np.abs(got[name] - values[start : start + batch]).max())

@@ -55,7 +55,9 @@ def ask_all(items: Iterable[Item], grounder: Grounder, advance: Callable[[int], 
     by_photo: dict[Path, list[Item]] = {}
     for item in items:
         by_photo.setdefault(item.path, []).append(item)
-    asked, boxes, conf = [], list[Box](), []
+    asked: list[Item] = []
+    boxes: list[Box] = []
+    conf: list[Floats] = []
     for path, about in by_photo.items():
         found = grounder(path, [item.text for item in about])
         asked += about

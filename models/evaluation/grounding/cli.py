@@ -79,7 +79,9 @@ class EngineGrounder:
         from service.errors import FieldmarkError
         from service.words import EXPRESSIONS_LIMIT
 
-        data, boxes, chances = photo.read_bytes(), [], []
+        data = photo.read_bytes()
+        boxes: list[tuple[float, float, float, float]] = []
+        chances: list[tuple[float, float]] = []
         for start in range(0, len(texts), EXPRESSIONS_LIMIT):
             said = texts[start : start + EXPRESSIONS_LIMIT]
             (answer,) = self._engine.ground([data], said, model=self._model, force=True)

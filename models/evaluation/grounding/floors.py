@@ -99,7 +99,8 @@ class Detector:
 
 def _decoded(raw: npt.NDArray[np.float32], width: int, height: int) -> Found:
     """Rows [3549, 85] of offsets, sizes and chances, level by level."""
-    cells, strides = [], []
+    cells: list[npt.NDArray[np.int64]] = []
+    strides: list[npt.NDArray[np.int64]] = []
     for stride in _STRIDES:
         side = _SIZE_PX // stride
         rows, columns = np.divmod(np.arange(side * side), side)

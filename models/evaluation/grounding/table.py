@@ -85,8 +85,8 @@ def _parts(items: Sequence[Item]) -> Iterator[tuple[str, Bools]]:
 
 
 def _row(name: str, items: Sequence[Item], iou: Floats, chosen: Bools) -> Row | None:
-    places = np.flatnonzero(chosen)
-    return Row(name, [items[place].photo for place in places], iou[places]) if len(places) else None
+    places = [int(place) for place in np.flatnonzero(chosen)]
+    return Row(name, [items[place].photo for place in places], iou[places]) if places else None
 
 
 def presence_of(answered: Answered) -> Presence | None:

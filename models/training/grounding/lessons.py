@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ class GroundBatch:
 
     def to(self, device: torch.device) -> GroundBatch:
         """The same on a device."""
-        return GroundBatch(*(getattr(self, name).to(device) for name in self.__slots__))
+        return GroundBatch(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 class Reader:

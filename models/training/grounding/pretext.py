@@ -107,7 +107,8 @@ def _batches(
     order = rng.permutation(len(scenes))
     for start in range(0, len(order), batch):
         pictures = [Picture((scenes[i],), 0, bool(rng.random() < 0.5)) for i in order[start : start + batch]]
-        images, targets = [], []
+        images: list[Pixels] = []
+        targets: list[Targets] = []
         for picture in pictures:
             pixels = sight.store[picture.scenes[0].path]
             images.append(_mirrored(fit_pixels(pixels, size_px, "letterbox"), is_mirrored=picture.is_mirrored))

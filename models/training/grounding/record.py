@@ -63,7 +63,8 @@ def write_ground_record(folder: Path, record: GroundRecord) -> None:
     path = folder / RECORD_NAME
     if path.exists():
         kept = read_ground_record(folder)
-        pairs = [(kept, record, field.name) for field in fields(record) if field.name != "recipe"]
+        pairs: list[tuple[object, object, str]] = []
+        pairs += [(kept, record, field.name) for field in fields(record) if field.name != "recipe"]
         pairs += [(kept.recipe, record.recipe, field.name) for field in fields(record.recipe)]
         differing = [name for old, new, name in pairs if getattr(old, name) != getattr(new, name)]
         if differing:

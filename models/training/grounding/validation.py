@@ -32,7 +32,8 @@ class Answers(NamedTuple):
 @torch.inference_mode()
 def answers_of(learner: Learner, lessons: Lessons, asked: Sequence[Asked]) -> Answers:
     """What a learner in evaluation mode answers."""
-    iou, conf = [], []
+    iou: list[Floats] = []
+    conf: list[Floats] = []
     for start in range(0, len(asked), _AT_ONCE):
         batch = lessons.batch(asked[start : start + _AT_ONCE])
         found = learner(batch)
