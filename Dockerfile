@@ -4,7 +4,8 @@
 #   docker build --tag fieldmark:gpu --target gpu .
 #
 # The Python is the one that the tests run on. The image holds the bundles of models/zoo; mount others and name them
-# with --store. It listens on the container's loopback unless told otherwise: see docker-compose.yml.
+# with --store. It listens on the container's loopback unless told otherwise. docker-compose.yml runs its parts, `gateway`
+# and `worker`, in containers of their own.
 
 FROM python:3.11-slim-bookworm AS base
 ENV PYTHONDONTWRITEBYTECODE=1 \
@@ -20,10 +21,10 @@ COPY models ./models
 COPY service ./service
 
 FROM source AS build-cpu
-RUN /opt/fieldmark/bin/pip install --no-cache-dir --constraint constraints.txt ".[cpu]"
+RUN /opt/fieldmark/bin/pip install --no-cache-dir --constraint constraints.txt ".[cpu,redis]"
 
 FROM source AS build-gpu
-RUN /opt/fieldmark/bin/pip install --no-cache-dir --constraint constraints.txt ".[gpu]"
+RUN /opt/fieldmark/bin/pip install --no-cache-dir --constraint constraints.txt ".[gpu,redis]"
 
 FROM base AS runtime
 RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin fieldmark

@@ -14,13 +14,15 @@ from typing import Literal, cast, get_args
 from service.logs import configure
 from service.settings import Settings, SettingsError, read_inherited, read_settings
 from service.status import StatusPipe, die_with_parent
+from service.supervisor.checks import StartRefused, check_address
 
 StartedBecause = Literal["start", "crash", "wedge", "memory"]
 
 USAGE = f"""usage: fieldmark gateway [--status-fd N]
        fieldmark worker INDEX [--status-fd N] [--started-because {"|".join(get_args(StartedBecause))}]
 
-`fieldmark serve` starts both; started by hand they read FIELDMARK_* and fieldmark.toml, and share FIELDMARK_SOCKET."""
+`fieldmark serve` starts both; started by hand they read FIELDMARK_* and fieldmark.toml, and share FIELDMARK_SOCKET
+or, on different hosts, FIELDMARK_REDIS_URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,12 @@ def run_process(arguments: list[str]) -> int:
     except SettingsError as error:
         status.failed(f"fieldmark: {error}")
         return 2
+    if parsed.index is None and parsed.status_fd is None:
+        try:
+            check_address(settings)
+        except StartRefused as refusal:
+            status.failed(f"fieldmark: {refusal}")
+            return 1
     return _run_gateway(settings, status) if parsed.index is None else _run_worker(settings, parsed, status)
 
 

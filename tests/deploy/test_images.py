@@ -12,7 +12,8 @@ import yaml
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-SERVICE = COMPOSE["services"]["fieldmark"]
+SERVICES = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -84,24 +85,78 @@ def test_compose_keeps_to_the_compose_specification() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_compose_starts_what_a_service_of_several_hosts_needs() -> None:
+    assert list(SERVICES) == ["redis", "gateway", "worker", "prometheus"]
+    assert list(OURS) == ["gateway", "worker"]
+    assert SERVICES["worker"]["deploy"]["replicas"] == 2
+
+
+def test_images_from_outside_are_pinned_to_a_version() -> None:
+    images = [service["image"] for name, service in SERVICES.items() if name not in OURS]
+    assert all(re.search(r":v?\d+\.\d+\.\d+", image) for image in images), images
+
+
 def test_compose_publishes_on_the_loopback_only() -> None:
     """No keys exist, so whoever reaches the port may use it."""
-    assert "--insecure" in SERVICE["command"]
-    assert all(port.startswith("127.0.0.1:") for port in SERVICE["ports"])
+    assert OURS["gateway"]["environment"]["FIELDMARK_INSECURE"] == "true"
+    published = [port for service in SERVICES.values() for port in service.get("ports", ())]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
 
 
-def test_compose_gives_the_service_no_rights() -> None:
-    assert SERVICE["cap_drop"] == ["ALL"]
-    assert SERVICE["read_only"] is True
-    assert "no-new-privileges:true" in SERVICE["security_opt"]
+def test_nobody_but_these_services_reaches_redis() -> None:
+    assert SERVICES["redis"]["networks"] == ["bus"]
+    assert COMPOSE["networks"]["bus"] == {"internal": True}
+    assert "ports" not in SERVICES["redis"]
 
 
-def test_compose_waits_longer_than_the_service_drains() -> None:
+def test_redis_keeps_nothing_and_drops_nothing() -> None:
+    words = SERVICES["redis"]["command"]
+    options = dict(zip(words[1::2], words[2::2], strict=True))
+    assert (options["--save"], options["--appendonly"], options["--maxmemory-policy"]) == ("", "no", "noeviction")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_compose_gives_a_service_no_rights_and_bounds_its_memory(name: str) -> None:
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["read_only"] is True
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert "mem_limit" in service
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_compose_waits_longer_than_the_service_drains(name: str) -> None:
     from service.settings import Settings
 
     drain_s = Settings.model_fields["drain_timeout_s"].default
-    assert int(SERVICE["stop_grace_period"].removesuffix("s")) > drain_s
+    assert int(OURS[name]["stop_grace_period"].removesuffix("s")) > drain_s
 
 
-def test_compose_builds_a_target_that_exists() -> None:
-    assert SERVICE["build"]["target"] in stages()
+@pytest.mark.parametrize("name", OURS)
+def test_compose_builds_a_target_that_exists_and_gives_settings_that_exist(name: str) -> None:
+    from service.settings import Settings
+
+    assert OURS[name]["build"]["target"] in stages()
+    given = {variable.removeprefix("FIELDMARK_").lower() for variable in OURS[name]["environment"]}
+    assert given <= Settings.model_fields.keys()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_compose_gives_arguments_that_the_process_knows(name: str) -> None:
+    from service.cli.processes import parse_arguments
+
+    parse_arguments(OURS[name]["command"])
+
+
+def test_prometheus_asks_the_gateway_by_the_name_that_it_has() -> None:
+    config = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())
+    targets = [
+        target for job in config["scrape_configs"] for group in job["static_configs"] for target in group["targets"]
+    ]
+    assert [target.split(":")[0] for target in targets] == ["gateway"]
+
+
+def test_every_image_of_ours_can_reach_redis() -> None:
+    installs = [rest for word, rest in instructions() if word == "RUN" and "pip install" in rest]
+    assert all("redis" in rest for rest in installs)

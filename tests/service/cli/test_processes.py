@@ -1,6 +1,6 @@
 import pytest
 
-from service.cli.processes import ProcessArguments, parse_arguments
+from service.cli.processes import ProcessArguments, parse_arguments, run_process
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,11 @@ def test_what_the_supervisor_says_is_understood(line: str, parsed: ProcessArgume
 def test_anything_else_is_named(line: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         parse_arguments(line.split())
+
+
+def test_a_gateway_started_by_hand_needs_insecure_for_a_public_address(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FIELDMARK_HOST", "0.0.0.0")
+    assert run_process(["gateway"]) == 1
+    assert "can be reached by other machines" in capsys.readouterr().err
