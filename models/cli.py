@@ -1,7 +1,7 @@
 """The commands `evaluate`, `compare`, `trust` and `router-photos`, and the list of all commands about models.
 
-Owns its options and the place where evaluation meets the engine: what is measured is what is served. The work is
-`models.evaluation`'s, which is imported only when a command runs, since it brings torch and matplotlib.
+Owns their options. The work is `models.evaluation`'s, which is imported only when a command runs, since it brings torch and
+matplotlib; who answers are `models.answerers`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,9 @@ from models.training.cli import Data, Kind, Limit, distill, explained, train
 from models.training.grounding.cli import train_grounding
 
 if TYPE_CHECKING:
-    from models.evaluation.asking import Answered, Answerer, Asked
-    from models.evaluation.faithfulness import Run
-    from models.evaluation.heat import Outputs
+    from models.evaluation.asking import Answerer, Asked
     from models.evaluation.items import Part
     from models.evaluation.remote import Service
-    from models.preprocess import Pixels
-    from service.engine.tasks.base import AnyPlan
 
 TextName = Literal["own", "none", "other", "shuffled", "human", "cars"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -55,6 +51,7 @@ def evaluate(
     split: Annotated[list[str] | None, typer.Option(help="By default all but train and validation.")] = None,
     framing: Annotated[str | None, typer.Option(help="Only this framing, such as crop or whole.")] = None,
     scenes: Annotated[Path | None, typer.Option(help="Photos to paste the test crops into, as one more part.")] = None,
+    locate: Annotated[bool, typer.Option("--locate", help="Classify what the store's detector finds.")] = False,
     text: Annotated[TextName | None, typer.Option(help="What to tell beside each photo; none withholds it.")] = None,
     cars: Annotated[Path | None, typer.Option(help="Folder of stanford_cars, whose texts --text cars tells.")] = None,
     url: Annotated[str | None, typer.Option(help="A running service, which must answer the same.")] = None,
@@ -75,7 +72,7 @@ def evaluate(
         parts = _choose_parts(dataset, data, split, framing, limit, scenes)
         if text is not None:
             parts = _tell_parts(parts, text, dataset, data, cars)
-        asked = _ask_parts(folder, parts, [label.class_id for label in labels], text, url)
+        asked = _ask_parts(folder, parts, [label.class_id for label in labels], text, locate, url)
         report = make_report(manifest.identity, dataset, manifest.calibration.temperature, asked, url is not None)
         if out is not None:
             write_report(out, report, asked, labels)
@@ -111,13 +108,14 @@ def trust(
 ) -> None:
     """Print how far a bundle's sets, its uncertainty and its explanations can be trusted."""
     with explained():
+        from models.answerers import run_of
         from models.evaluation.trials import Trial, try_bundle
         from models.progress import progress_bar
 
         with progress_bar() as bar:
             task = bar.add_task("trying", total=None)
             trial = Trial(bundle.resolve(), dataset, data, explain, others, cars, limit)
-            text = try_bundle(trial, _run_of(bundle.resolve()), lambda: bar.advance(task))
+            text = try_bundle(trial, run_of(bundle.resolve()), lambda: bar.advance(task))
         sys.stdout.write(text)
 
 
@@ -134,24 +132,6 @@ def router_photos(
         from models.training.routing import Sources, write_material
 
         sys.stdout.write(f"{write_material(Sources(birds, cars, voc), out, count, seed)}\n")
-
-
-def _run_of(folder: Path) -> Run:
-    """The bundle's graph, told no phrases where it reads a text."""
-    import numpy as np
-
-    from export.runtime import Graph, Inputs
-    from models.manifest import TextInput, read_manifest
-
-    manifest = read_manifest(folder)
-    graph = Graph(folder / manifest.graphs["main"])
-    lengths = (manifest.text.phrases, manifest.text.words) if isinstance(manifest.text, TextInput) else None
-
-    def run(images: Pixels) -> Outputs:
-        phrases = None if lengths is None else np.zeros((len(images), *lengths), np.int64)
-        return graph(Inputs(images, phrases))
-
-    return run
 
 
 def _choose_parts(
@@ -182,9 +162,13 @@ def _tell_parts(parts: list[Part], kind: TextName, dataset: str, data: Path, car
 
 
 def _ask_parts(
-    folder: Path, parts: list[Part], class_ids: list[str], text: TextName | None, url: str | None
+    folder: Path, parts: list[Part], class_ids: list[str], text: TextName | None, locate: bool, url: str | None
 ) -> list[Asked]:
-    """Ask the bundle; with a text its domain, as a service chooses by it; alone where its text is withheld."""
+    """Ask the bundle; with a text its domain, as a service chooses by it; alone where its text is withheld.
+
+    With `locate` it is shown what a detector of its store finds in each photo.
+    """
+    from models.answerers import EngineAnswers, Withheld
     from models.evaluation.asking import ask
     from models.manifest import read_manifest
     from models.progress import progress_bar
@@ -197,13 +181,16 @@ def _ask_parts(
     with ExitStack() as stack:
         answers: Answerer
         if manifest.text is not None and not is_by_domain:
-            if url is not None:
-                raise typer.BadParameter(f"no service asks {manifest.identity} without a text; leave --url out")
-            answers = _Withheld(folder)
+            if url is not None or locate:
+                option = "--locate" if locate else "--url"
+                raise typer.BadParameter(f"no service asks {manifest.identity} without a text; leave {option} out")
+            answers = Withheld(folder)
         else:
             route = f"classify/{asked.get('domain') or manifest.identity}"
-            answers = _EngineAnswers(Engine([folder.parents[1]]).plan(route), TOP_K_LIMIT)
+            answers = EngineAnswers(Engine([folder.parents[1]]), route, TOP_K_LIMIT, locate)
         asked["top_k"] = str(TOP_K_LIMIT)
+        if locate:
+            asked["locate"] = "true"
         service = stack.enter_context(_open_service(url, asked)) if url else None
         bar = stack.enter_context(progress_bar())
         task = bar.add_task("evaluating", total=sum(len(part.items) for part in parts))
@@ -217,57 +204,6 @@ def _open_service(url: str, asked: dict[str, str]) -> Service:
         return Service(url, asked)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-
-
-class _EngineAnswers:
-    """The engine in this process as an answerer: the three steps that a worker takes, with the logits kept."""
-
-    def __init__(self, plan: AnyPlan, top_k: int) -> None:
-        self._plan = plan
-        self._top_k = top_k
-
-    def __call__(self, photo: bytes, text: str | None = None) -> Answered:
-        """Answer one photo."""
-        import msgspec
-
-        from models.evaluation.asking import Answered, Refused
-        from models.evaluation.remote import canonical
-        from service.answers import Parameters
-        from service.engine.backends.base import EngineError
-        from service.errors import FieldmarkError
-
-        try:
-            subject = self._plan.prepare([photo], Parameters(top_k=self._top_k, text=text))
-            (scores,) = self._plan.infer([subject])
-        except (FieldmarkError, EngineError) as error:
-            raise Refused(str(error)) from error
-        answer = self._plan.finish(subject, scores).answer
-        return Answered(canonical(msgspec.to_builtins(answer)), scores[0].logits[0])
-
-
-class _Withheld:
-    """A bundle that reads texts, asked without one: what serving never does, to show why it does not."""
-
-    def __init__(self, folder: Path) -> None:
-        from models.manifest import read_manifest
-
-        self._image = read_manifest(folder).image
-        self._run = _run_of(folder)
-
-    def __call__(self, photo: bytes, text: str | None = None) -> Answered:
-        """The logits of one photo, with the text of no phrases."""
-        import numpy as np
-
-        from models.evaluation.asking import Answered, Refused
-        from models.evaluation.remote import canonical
-        from models.preprocess import ImageError, preprocess
-
-        try:
-            pixels, _ = preprocess(photo, self._image.size_px, self._image.fit)
-        except ImageError as error:
-            raise Refused(str(error)) from error
-        logits = np.asarray(self._run(pixels[None])["logits"][0], np.float64)
-        return Answered(canonical({"best": int(logits.argmax())}), logits)
 
 
 def _find_bundle(model: str, stores: list[Path]) -> Path:

@@ -19,6 +19,7 @@ from service.answers import Parameters
 from service.engine.engine import Engine
 from service.errors import FieldmarkError
 from tests.bundles import make_bundle
+from tests.detector import make_tiny_detector, spot
 from tests.photosets import write_photo
 
 PHOTOS = {"000.Red": (230, 20, 20), "001.Green": (20, 230, 20), "002.Blue": (20, 20, 230)}
@@ -129,6 +130,22 @@ def test_both_refuse_a_broken_photo_in_the_same_words(store: Path, tmp_path: Pat
     assert result.exit_code == 1
     assert "agrees with the engine on 3 of 3 photos" in result.output
     assert "000.Red/0: refused (" in result.output
+
+
+def test_what_a_detector_finds_is_measured_in_the_photo_s_place(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    folder = make_bundle(store, name="birds", domain="birds")
+    make_tiny_detector(tmp_path / "published", store)
+    photos = tmp_path / "photos" / "test"
+    for class_id, colour in PHOTOS.items():
+        (photos / class_id).mkdir(parents=True)
+        (photos / class_id / "0.png").write_bytes(spot(colour, at=(32, 64)))
+    whole, located = (
+        json.loads(evaluate("--data", photos.parent, "--bundle", folder, "--json", *options).stdout)["figures"][0]
+        for options in ((), ("--locate",))
+    )
+    assert whole["count"] == located["count"] == 3
+    assert located != whole
 
 
 def test_a_service_that_is_not_there_is_a_difference_with_its_reason(store: Path, photos: Path) -> None:
