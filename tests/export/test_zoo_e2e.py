@@ -37,6 +37,8 @@ def test_a_shipped_graph_keeps_every_rule(shipped: Path) -> None:
 
 
 def test_the_figures_of_a_shipped_bundle_are_those_that_the_readme_shows(shipped: Path) -> None:
+    if read_manifest(shipped).system == "detector":
+        pytest.skip("a published detector was not measured by itself")
     readme = (ZOO.parent / "README.md").read_text(encoding="utf-8")
     rows = [
         line for line in (shipped / "card.md").read_text(encoding="utf-8").splitlines() if line.startswith("| test")

@@ -9,14 +9,24 @@ import json
 from pathlib import Path
 
 from models.manifest import MANIFEST_NAME, read_manifest
+from service.answers import ClassifyAnswer, Parameters
+from service.catalog import model_route
+from service.engine.answering import answer_all
 from service.engine.engine import Engine
-from service.errors import FieldmarkError
+from service.replies import GroundAnswer, Proposals, QuestionAnswer
 from service.stores import ZOO
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 GOLDEN = Path(__file__).with_name("golden.json")
 
-#: By bundle and photo: the best class and its probability.
+#: What is asked of each photo, by task.
+ASKED = {
+    "classify": Parameters(),
+    "ground": Parameters(expressions=("the dog on the left",)),
+    "answer": Parameters(question="what is on the table?"),
+    "locate": Parameters(),
+}
+#: By bundle and photo: what is said first and its probability.
 Golden = dict[str, dict[str, tuple[str, float]]]
 
 
@@ -27,15 +37,27 @@ def shipped() -> list[str]:
 
 def ask(engine: Engine, identity: str) -> dict[str, tuple[str, float]]:
     """One bundle's answer to each sample photo."""
+    name, _, version = identity.partition("@")
+    task = read_manifest(ZOO / name / version).task
     photos = sorted(SAMPLES.glob("*.jpg"))
-    answers = engine.classify([path.read_bytes() for path in photos], model=identity)
-    found = {}
-    for path, answer in zip(photos, answers, strict=True):
-        if isinstance(answer, FieldmarkError):
-            raise answer
-        best = answer.predictions[0]
-        found[path.name] = (best.class_id, round(best.probability, 4))
-    return found
+    answers = answer_all(
+        engine.plan(model_route(task, identity)), [(path.read_bytes(), ASKED[task]) for path in photos], 1
+    )
+    return {path.name: _told(answer) for path, answer in zip(photos, answers, strict=True)}
+
+
+def _told(answer: object) -> tuple[str, float]:
+    """What an answer says first, and how surely."""
+    match answer:
+        case ClassifyAnswer(predictions=[best, *_]):
+            return best.class_id, round(best.probability, 4)
+        case GroundAnswer(results=[only]):
+            return "found" if only.found else "absent", round(only.score, 4)
+        case QuestionAnswer(answers=[choice, *_]):
+            return choice.answer, round(choice.probability, 4)
+        case Proposals(subjects=subjects):
+            return (subjects[0].label, round(subjects[0].score, 4)) if subjects else ("nothing", 0.0)
+    raise AssertionError(f"no answer: {answer}")
 
 
 def read_golden() -> Golden:
