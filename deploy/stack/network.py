@@ -36,17 +36,18 @@ class Network:
 
     def __enter__(self) -> Self:
         check()
+        _remove()  # what a run left behind that was killed
         try:
             self._make()
         except BaseException:
-            self._remove()
+            _remove()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._remove()
+        _remove()
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         """Start a process on a host; it is a child of this one, and its process id is the command's."""
@@ -91,12 +92,6 @@ class Network:
         _ip("-n", host, "link", "set", "eth0", "up")
         _ip("-n", host, "link", "set", "lo", "up")
 
-    def _remove(self) -> None:
-        for name in (SWITCH, *(PREFIX + name for name in self.addresses)):
-            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
-            shutil.rmtree(ETC / name, ignore_errors=True)
-        subprocess.run(["ip", "link", "delete", OWN_PORT], capture_output=True, check=False)
-
 
 def check() -> None:
     """Find out whether hosts can be made here.
@@ -109,8 +104,8 @@ def check() -> None:
         raise NoNetwork(f"{', '.join(missing)} is missing (Debian: apt install iproute2 util-linux hostname)")
     if os.geteuid() != 0:
         raise NoNetwork("network namespaces are made by root only")
-    if Path("/run/netns", SWITCH).exists():
-        raise NoNetwork(f"there is a stack already: /run/netns/{SWITCH} exists")
+    if running := _processes():
+        raise NoNetwork(f"there is a stack already, with the processes {', '.join(running)}")
     probe = PREFIX + "probe"
     try:
         _ip("netns", "add", probe)
@@ -121,5 +116,22 @@ def check() -> None:
         subprocess.run(["ip", "netns", "delete", probe], capture_output=True, check=False)
 
 
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], capture_output=True, text=True, check=True)
+def _remove() -> None:
+    """Take away all hosts of ours, the switch and the cables; our own at once, the others with their ends."""
+    subprocess.run(["ip", "link", "delete", OWN_PORT], capture_output=True, check=False)
+    for name in _namespaces():
+        _ip("netns", "delete", name)
+        shutil.rmtree(ETC / name, ignore_errors=True)
+
+
+def _processes() -> list[str]:
+    """Ids of the processes on hosts of ours."""
+    return [number for name in _namespaces() for number in _ip("netns", "pids", name).split()]
+
+
+def _namespaces() -> list[str]:
+    return [line.split()[0] for line in _ip("netns", "list").splitlines() if line.startswith(PREFIX)]
+
+
+def _ip(*arguments: str) -> str:
+    return subprocess.run(["ip", *arguments], capture_output=True, text=True, check=True).stdout
