@@ -12,33 +12,36 @@ import argparse
 import shutil
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 EXAMPLE = "White pelican"
 QUALITY = 80
 DESK, PHONE = {"width": 1280, "height": 960}, {"width": 390, "height": 844}
-SETTLE_MS = 800  # until the answer has risen into its place
 
 
 def main() -> None:
     """Take the picture that the command line asks for."""
     parser = argparse.ArgumentParser(description="Take a picture of the console.")
     parser.add_argument("url", help="address of a running service")
-    parser.add_argument("picture", type=Path, help="file to write, .jpg or .png")
+    parser.add_argument("picture", type=Path, help="JPEG to write")
     parser.add_argument("--dark", action="store_true", help="in dark colours")
     parser.add_argument("--phone", action="store_true", help="as a telephone shows it")
     given = parser.parse_args()
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"))
-        page = browser.new_page(viewport=PHONE if given.phone else DESK, color_scheme="dark" if given.dark else "light")
-        page.goto(given.url)
-        page.locator(f".example[title='{EXAMPLE}']").click()
-        page.locator(".verdict h2").wait_for()
-        page.wait_for_timeout(SETTLE_MS)
-        is_jpeg = given.picture.suffix == ".jpg"
-        page.screenshot(path=given.picture, type="jpeg" if is_jpeg else "png", quality=QUALITY if is_jpeg else None)
+        look = "dark" if given.dark else "light"
+        page = browser.new_page(viewport=PHONE if given.phone else DESK, color_scheme=look, reduced_motion="reduce")
+        given.picture.write_bytes(take_picture(page, given.url))
         browser.close()
     print(f"{given.picture}: {given.picture.stat().st_size:,} bytes")
+
+
+def take_picture(page: Page, url: str) -> bytes:
+    """Show the page of a service with its answer to the example; gives a JPEG."""
+    page.goto(url)
+    page.locator(f".example[title='{EXAMPLE}']").click()
+    page.locator(".verdict h2").wait_for()
+    return page.screenshot(type="jpeg", quality=QUALITY)
 
 
 if __name__ == "__main__":

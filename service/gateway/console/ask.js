@@ -3,7 +3,7 @@
 import { useAsking } from "./asking.js";
 import { Bench } from "./bench.js";
 import { Failure } from "./failure.js";
-import { html, useEffect, useMemo, useState } from "./library.js";
+import { html, useLayoutEffect, useMemo, useState } from "./library.js";
 import { NOTHING, read } from "./overlays.js";
 import { makeQuestion } from "./service.js";
 import { capital, listed, percent } from "./words.js";
@@ -19,7 +19,7 @@ export function Ask({ shared }) {
   const { photo } = shared;
   const [words, setWords] = useState("");
   const asking = useAsking();
-  useEffect(() => {
+  useLayoutEffect(() => {
     asking.reset();
     setWords(photo?.example?.question ?? "");
   }, [photo]);

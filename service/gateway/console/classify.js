@@ -3,16 +3,17 @@
 import { useAsking } from "./asking.js";
 import { Bench } from "./bench.js";
 import { Failure } from "./failure.js";
-import { html, useEffect, useMemo, useRef, useState } from "./library.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./library.js";
 import { NOTHING, explained, faithfulness } from "./overlays.js";
 import { makeQuestion, readLabels } from "./service.js";
 import { Verdict } from "./verdict-card.js";
-import { capital, listed, nounOf } from "./words.js";
+import { capital, hasNoun, listed, nounOf } from "./words.js";
 
 const PATH = "/v1/classify";
 const CERTAINTIES = [0.5, 0.8, 0.9, 0.95, 0.99];
 const TEXT_LIMIT = 4000;
-const BLANK = { domain: null, model: "", text: "", candidates: "", certainty: 0.9, explain: true, force: false };
+const EXPRESSION_LIMIT = 2000;
+const BLANK = { domain: null, model: "", text: "", expression: "", candidates: "", certainty: 0.9, explain: true, force: false };
 
 /** The panel of the task; it asks about a photo when it `isOpen`. */
 export function Classify({ shared, isOpen }) {
@@ -26,7 +27,7 @@ export function Classify({ shared, isOpen }) {
     if (photo) asking.start(questionOf(photo, wished, served));
   };
   const asked = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     asking.reset();
     asked.current = null;
     if (photo?.example?.domain) setWishes((before) => ({ ...before, domain: null, model: "" }));
@@ -57,11 +58,12 @@ export function Classify({ shared, isOpen }) {
     <//>`;
 }
 
-function questionOf(photo, { domain, model, text, candidates, certainty, explain, force }, served) {
+function questionOf(photo, { domain, model, text, expression, candidates, certainty, explain, force }, served) {
   const chosen = model ? [["model", model]] : [["domain", domain === "auto" && served.domains.length ? "" : domain]];
   return makeQuestion(PATH, photo, [
     ...chosen,
     ["text", text.trim()],
+    ["expression", expression.trim()],
     ["candidates", candidates.trim()],
     ["certainty", certainty === BLANK.certainty ? "" : certainty.toFixed(2)],
     ["explain", explain],
@@ -70,7 +72,7 @@ function questionOf(photo, { domain, model, text, candidates, certainty, explain
 }
 
 function welcomeOf(served) {
-  const nouns = served.domains.map(({ name }) => nounOf(name));
+  const nouns = served.domains.every(({ name }) => hasNoun(name)) ? served.domains.map(({ name }) => nounOf(name)) : [];
   const known = served.domains.map(({ name, classes, levels }) => `${classes} ${levels.at(-1) === "species" ? `species of ${name}` : name}`);
   const knows = known.length ? ` It knows ${listed(known)}.` : "";
   return {
@@ -105,12 +107,13 @@ function DomainChoice({ served, domain, onChoose }) {
 
 function Wishes({ wishes, domain, served, onAsk }) {
   const [text, setText] = useState(wishes.text);
+  const [expression, setExpression] = useState(wishes.expression);
   const [candidates, setCandidates] = useState(wishes.candidates);
   const models = served.models.filter((model) => model.task === "classify" && model.status === "serving" && (domain === "auto" || model.domain === domain));
   const readsText = models.some((model) => model.reads_text);
   const submit = (event) => {
     event.preventDefault();
-    onAsk({ text, candidates });
+    onAsk({ text, expression, candidates });
   };
   return html`
     <form class="card wishes" onSubmit=${submit}>
@@ -120,6 +123,11 @@ function Wishes({ wishes, domain, served, onAsk }) {
         <input type="text" value=${text} maxlength=${TEXT_LIMIT} placeholder="red crown, white wing bars" onInput=${({ target }) => setText(target.value)} />
         <small>${readsText ? "In English, a few words on colours and parts." : "No model that is served here reads descriptions; the answer goes by the photo alone."}</small>
       </label>
+      ${served.tasks.has("ground") && html`
+        <label class="field">
+          <span>Which one is meant, if there are several?</span>
+          <input type="text" value=${expression} maxlength=${EXPRESSION_LIMIT} placeholder="the bird on the left" onInput=${({ target }) => setExpression(target.value)} />
+        </label>`}
       <details>
         <summary>More wishes</summary>
         <label class="field">

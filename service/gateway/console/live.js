@@ -110,7 +110,7 @@ function Workers({ workers }) {
 
 function Models({ served: { models } }) {
   return html`
-    <section class="card wide-table" tabindex="0" aria-label="Models">
+    <section class="card wide-table models" tabindex="0" aria-label="Models">
       <h2>Models</h2>
       <table>
         <thead><tr><th scope="col">Model</th><th scope="col">Knows</th><th scope="col">System</th><th scope="col">Engine</th><th scope="col">Licence</th></tr></thead>

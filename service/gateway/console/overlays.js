@@ -9,6 +9,7 @@ import { listed, percent, placeOf } from "./words.js";
 
 /** Okabe and Ito's colours that stand out from photos, also to the colour-blind; the drawn PNG has the same. */
 export const COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7"];
+const MEANT = "#ffffff"; // apart from all that explains
 /** Nothing is drawn. */
 export const NOTHING = { name: "", marks: [], evidence: null, cells: null };
 const KINDS = {
@@ -17,17 +18,18 @@ const KINDS = {
   complementary: ["weak", "The weakest evidence, looked at for what the strongest left out"],
 };
 
-/** The overlays of a classification; without an explanation there are none. */
+/** The overlays of a classification: where the one that was meant is, and the explanation, if there is any. */
 export function explained(answer) {
-  const { explanation, image } = answer;
-  if (!explanation) return NOTHING;
-  const marks = (explanation.regions ?? []).map((region, index) => ({
+  const { explanation, image, box } = answer;
+  const meant = box ? [{ box, colour: MEANT, tag: "this", title: "The one that you mean", detail: placeOf(box, image) }] : [];
+  const regions = (explanation?.regions ?? []).map((region, index) => ({
     box: region.box,
     colour: colourOf(index),
     tag: region.stage ? String(region.stage) : KINDS[region.kind]?.[0] ?? region.kind,
     ...regionWords(region, image),
   }));
-  const evidence = explanation.map ? { box: whole(image), ...explanation.map } : null;
+  const marks = [...meant, ...regions];
+  const evidence = explanation?.map ? { box: whole(image), ...explanation.map } : null;
   return { ...NOTHING, name: "what it looked at", marks, evidence };
 }
 

@@ -3,7 +3,7 @@
 import { useAsking } from "./asking.js";
 import { Bench } from "./bench.js";
 import { Failure } from "./failure.js";
-import { html, useEffect, useMemo, useState } from "./library.js";
+import { html, useLayoutEffect, useMemo, useState } from "./library.js";
 import { NOTHING, colourOf, pointed } from "./overlays.js";
 import { makeQuestion } from "./service.js";
 import { listed, percent, placeOf } from "./words.js";
@@ -19,7 +19,7 @@ export function Point({ shared }) {
   const { photo } = shared;
   const [words, setWords] = useState("");
   const asking = useAsking();
-  useEffect(() => {
+  useLayoutEffect(() => {
     asking.reset();
     setWords(photo?.example?.expressions.join("\n") ?? "");
   }, [photo]);
@@ -48,9 +48,9 @@ export function Point({ shared }) {
     <//>`;
 }
 
-/** One expression goes as itself, several as a list. */
+/** One expression goes as itself, several one a line. */
 function fieldsOf(expressions) {
-  return expressions.length === 1 ? [["expression", expressions[0]]] : [["expressions", JSON.stringify(expressions)]];
+  return expressions.length === 1 ? [["expression", expressions[0]]] : [["expressions", expressions.join("\n")]];
 }
 
 function Found({ answer }) {

@@ -57,7 +57,7 @@ function formName(name) {
 }
 
 function wordsOf(name, value) {
-  return (name === "expressions" ? JSON.parse(value) : [value]).map(python);
+  return (name === "expressions" ? value.split("\n") : [value]).map(python);
 }
 
 function literal(name, value) {

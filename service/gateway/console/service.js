@@ -30,12 +30,6 @@ export async function readFigures(signal) {
   return response.text();
 }
 
-/** State of workers and routes; a service that is not ready has one, too. */
-export async function readState(signal) {
-  const response = await fetchOrFail("/readyz", { signal });
-  return response.json();
-}
-
 /**
  * Make a question: `fields` are pairs of a name and a value; those without a value are left out.
  *

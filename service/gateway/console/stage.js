@@ -6,6 +6,7 @@
 import { paintEvidence } from "./heat.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./library.js";
 
+const UNSEEN = { width: 640, height: 360 }; // the frame of a photo that is not, or not yet, seen
 const ENLARGED = 2.5; // a small photo is shown at most this much larger than it is
 
 /** The photo; `overlays` are those of `overlays.js`, `size` is the photo's as the service told it. */
@@ -14,7 +15,7 @@ export function Stage({ photo, overlays, size, isBusy, note }) {
   const [isShown, setShown] = useState(true);
   const [pointed, setPointed] = useState(null);
   const shape = natural?.url === photo.url ? natural : null;
-  const frame = size ?? shape ?? { width: 4, height: 3 };
+  const frame = size ?? shape ?? UNSEEN;
   const hasOverlays = Boolean(size && (overlays.marks.length || overlays.evidence || overlays.cells));
   const style = { "--ratio": frame.width / frame.height, "--most": `${frame.width * ENLARGED}px` };
   const loaded = ({ target }) => setNatural({ url: photo.url, width: target.naturalWidth, height: target.naturalHeight });

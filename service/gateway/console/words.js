@@ -2,6 +2,11 @@
 
 const NOUNS = { birds: ["bird", "birds"], cars: ["car", "cars"] };
 
+/** Whether a domain's members have a name of their own here. */
+export function hasNoun(domain) {
+  return domain in NOUNS;
+}
+
 /** One member of a domain, or several: "bird", "birds". */
 export function nounOf(domain, count = 1) {
   const [one, many] = NOUNS[domain] ?? ["subject", "subjects"];
@@ -16,10 +21,10 @@ export function classesOf(model) {
 
 /** A probability of 0..1 in per cent; never 100 %, which nothing is, and never 0. */
 export function percent(share) {
-  if (share > 0.999) return "99.9 %";
-  if (share < 0.001) return "under 0.1 %";
+  if (share > 0.999) return "99.9\u00a0%";
+  if (share < 0.001) return "under 0.1\u00a0%";
   const digits = share >= 0.1 && share < 0.995 ? 0 : 1;
-  return `${(share * 100).toFixed(digits)} %`;
+  return `${(share * 100).toFixed(digits)}\u00a0%`;
 }
 
 /** A name with its first letter large. */
@@ -32,14 +37,15 @@ export function listed(words) {
   return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }
 
-/** Milliseconds with as many digits as say something. */
+/** Milliseconds with as many digits as say something; seconds where they are many. */
 export function milliseconds(value) {
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+  if (value >= 1000) return `${(value / 1000).toFixed(1)}\u00a0s`;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)}\u00a0ms`;
 }
 
 /** Bytes in MB. */
 export function megabytes(bytes) {
-  return `${Math.round(bytes / 1e6).toLocaleString("en")} MB`;
+  return `${Math.round(bytes / 1e6).toLocaleString("en")}\u00a0MB`;
 }
 
 /** Where in a photo of `size` a box lies, as one would tell a person on the telephone. */
