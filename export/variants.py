@@ -15,7 +15,7 @@ from models.manifest import Precision
 
 #: A bundle travels in git. A transformer of 22 million weights fits in 8-bit steps.
 _LIMIT_BYTES = 16 << 20
-_LIMITS_BYTES: dict[str, int] = {"rams_trans": 24 << 20}
+_LIMITS_BYTES: dict[str, int] = {"rams_trans": 24 << 20, "referring": 24 << 20}
 #: Labels, card, samples, vocabulary, manifest, and the tables of phrases or of directions.
 OTHER_FILES_BYTES = 1280 << 10
 #: Top-1 that rounding may cost on the held-out photos.

@@ -2,7 +2,7 @@
 
 Shallow and deep features of the photo meet shallow and deep features of the words: three groups of two CA2M layers at the
 width C0, then three at C1 = 3 C0, and the first token of the language, [CLS], tells the box. The second head lets every
-cell speak, weighed by how sure it is, and learns faster from few photos. Follows METHODS section 4 of the paper on
+cell speak, weighed by how sure it is, and learns faster from few photos. Follows the paper on
 self-paced multi-grained cross-modal interaction; the loss is `models.training.self_paced`'s part.
 
 Everything that does not read the words is `vision`, so that one photo serves many expressions.

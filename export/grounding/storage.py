@@ -14,12 +14,13 @@ from onnx import ModelProto
 
 from export.operators import check_graph
 from export.referring import export_grounding
+from export.variants import size_limit_bytes
 from export.weights import load_state, store
 from models.manifest import BundleError
 from models.referring import Referring
 
 FILES = {"vision": "vision.onnx", "fuse": "fuse.onnx"}
-SIZE_LIMIT_BYTES = 24 << 20
+SIZE_LIMIT_BYTES = size_limit_bytes("referring")
 _LANGUAGE = "language."
 
 

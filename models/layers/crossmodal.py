@@ -1,7 +1,7 @@
 """Two modalities that read each other: cells of a photo and words of a text, layer by layer.
 
 Owns cross-attention with masks, the alternate attention module CA2M, and the plain encoder over both sequences that it is
-compared with; both kinds of layer take and give the same. Equations follow METHODS' order of the paper on self-paced
+compared with; both kinds of layer take and give the same. Equations follow the order of the paper on self-paced
 multi-grained cross-modal interaction for referring expressions: the vision looks first, and the language looks at the
 vision that has already read. Masks are f32 0/1 and become a finite penalty: minus infinity would give NaN where all is
 masked.

@@ -1,7 +1,7 @@
 """What cells learn while a box is learnt: which of them the words mean, and which words are about them.
 
 A box is four numbers a sample; these losses ask every cell, which is what makes training from few photos work. Owns the
-targets of cells and the auxiliary losses of grounding, METHODS 4.7; which of them a run uses and with what weight is its
+targets of cells and the auxiliary losses of grounding; which of them a run uses and with what weight is its
 recipe's part. Boxes are cx, cy, w, h in 0..1 of the square, cell masks 0 on the bars.
 """
 

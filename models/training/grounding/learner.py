@@ -1,6 +1,6 @@
 """The grounding model while it learns: with the loss's own parameters and the heads that only help.
 
-Owns the sum of the losses, METHODS 4.5 and 4.7; each stands in `self_paced` or `cell_losses`.
+Owns the sum of the losses; each stands in `self_paced` or `cell_losses`.
 """
 
 from __future__ import annotations
