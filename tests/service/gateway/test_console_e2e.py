@@ -305,7 +305,7 @@ def test_all_can_be_done_from_the_keyboard(console: ConsolePage) -> None:
     keyboard.press("Enter")
     assert console.verdict() == "American White Pelican"
     console.page.get_by_role("tab", name="Identify").focus()
-    keyboard.press("ArrowRight")
+    keyboard.press("ArrowLeft")
     expect(console.page.get_by_role("tab", name="Service")).to_be_focused()
     expect(console.panel.get_by_role("heading", name="The service at work")).to_be_visible()
     keyboard.press("ArrowRight")
@@ -330,6 +330,12 @@ def test_the_commands_shown_give_the_answer_shown(console: ConsolePage, tmp_path
 
 
 def test_tasks_that_nothing_does_have_no_tab(console: ConsolePage) -> None:
+    def leave_classifiers(route: Route) -> None:
+        body = route.fetch().json()
+        body["models"] = [model for model in body["models"] if model["task"] == "classify"]
+        route.fulfill(json=body)
+
+    console.page.route("**/v1/models", leave_classifiers)
     console.open("point")
     assert console.page.get_by_role("tab").all_inner_texts() == ["Identify", "Service"]
     expect(console.page.get_by_role("tab", name="Identify")).to_have_attribute("aria-selected", "true")
