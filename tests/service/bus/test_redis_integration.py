@@ -298,9 +298,6 @@ async def test_what_a_worker_took_that_came_and_went_unknown_is_answered_by_anot
         assert (await future).attempts == 2
 
 
-@pytest.mark.xfail(
-    strict=False, reason="known fault: now and then a request is not asked again before its deadline, and gets 504"
-)
 @pytest.mark.anyio
 async def test_what_a_worker_had_that_comes_back_is_asked_again_whoever_it_was_booked_on(
     bus_factory: BusFactory, server: RedisServer
@@ -316,6 +313,7 @@ async def test_what_a_worker_had_that_comes_back_is_asked_again_whoever_it_was_b
         again = await come_back(setup, server, late)
         again.answer_everything()
         early.answer(taken)
+        early.answer_everything()  # it has room now, and may be the first to come to what was given back
         assert [outcome.attempts for outcome in await outcomes([first, second])] == [1, 2]
 
 
