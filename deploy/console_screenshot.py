@@ -39,7 +39,7 @@ def main() -> None:
 def take_picture(page: Page, url: str) -> bytes:
     """Show the page of a service with its answer to the example; gives a JPEG."""
     page.goto(url)
-    page.locator(f".example[title='{EXAMPLE}']").click()
+    page.get_by_role("button", name=EXAMPLE).click()
     page.locator(".verdict h2").wait_for()
     return page.screenshot(type="jpeg", quality=QUALITY)
 

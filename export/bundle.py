@@ -6,7 +6,6 @@ Owns the order of the steps and the folder. A bundle appears under its final nam
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import onnx
 
 from export.card import write_card
 from export.evidence import Evidence, gather
+from export.folder import new_bundle
 from export.manifest import GRAPH_NAME, make_manifest
 from export.onnx import export_graph
 from export.operators import check_graph
@@ -54,18 +54,8 @@ def export_bundle(order: Order) -> Path:
     trials = choose_trials(photos, trained.role.tests, order.scenes, order.explain, order.limit)
     if companions.plain is not None and not trials.tests:
         raise DataError(f"{order.data} has no test photos to compare with {companions.plain.identity} on")
-    folder = order.store / order.name / order.version
-    if folder.exists():
-        raise DataError(f"{folder} exists; a version is never overwritten, choose a higher one")
-    hidden = folder.with_name(f".{order.version}.partial")
-    shutil.rmtree(hidden, ignore_errors=True)
-    partial = hidden / order.name / order.version
-    partial.mkdir(parents=True)
-    try:
+    with new_bundle(order.store, order.name, order.version) as (partial, folder):
         _fill_folder(partial, order, trained, photos, trials, companions)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
     return folder
 
 

@@ -5,7 +5,6 @@ Owns the order of the steps and the folder's contents. A bundle appears under it
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from export.answers.asking import Questions, sample_questions
 from export.answers.card import answer_licence, write_answer_card
 from export.answers.evidence import AnswerEvidence, exact_accuracy, gather_answers
 from export.bundle import SAMPLES_NAME
+from export.folder import new_bundle
 from export.manifest import GRAPH_NAME, outputs_of
 from export.operators import check_graph
 from export.runtime import Graph
@@ -71,18 +71,8 @@ def make_answer_bundle(order: AnswerOrder) -> Path:
     if trained.record.design.is_blind or trained.model.shape.selection == "random":
         raise DataError(f"{order.run} is a control, which no service answers with")
     material = read_material(trained.record.material, order.data, order.limit or trained.record.limit)
-    folder = order.store / order.name / order.version
-    if folder.exists():
-        raise DataError(f"{folder} exists; a version is never overwritten, choose a higher one")
-    hidden = folder.with_name(f".{order.version}.partial")
-    shutil.rmtree(hidden, ignore_errors=True)
-    partial = hidden / order.name / order.version
-    partial.mkdir(parents=True)
-    try:
+    with new_bundle(order.store, order.name, order.version) as (partial, folder):
         _fill_folder(partial, order, trained, material)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
     return folder
 
 

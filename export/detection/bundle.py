@@ -7,7 +7,6 @@ nothing is measured here: the weights are their authors'.
 from __future__ import annotations
 
 import csv
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import onnx
 import onnxruntime
 
 from export.detection.graph import make_detector
+from export.folder import new_bundle
 from export.manifest import GRAPH_NAME, outputs_of
 from export.operators import check_graph
 from models.bundle import check_bundle
@@ -63,18 +63,8 @@ def make_detector_bundle(order: DetectorOrder) -> Path:
         DataError: a file cannot be used, or the version exists.
         BundleError: the graph or the folder breaks a rule; it names all of them.
     """
-    folder = order.store / order.name / order.version
-    if folder.exists():
-        raise DataError(f"{folder} exists; a version is never overwritten, choose a higher one")
-    hidden = folder.with_name(f".{order.version}.partial")
-    shutil.rmtree(hidden, ignore_errors=True)
-    partial = hidden / order.name / order.version
-    partial.mkdir(parents=True)
-    try:
+    with new_bundle(order.store, order.name, order.version) as (partial, folder):
         _fill_folder(partial, order)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
     return folder
 
 

@@ -6,7 +6,6 @@ complete, and a version that exists is never overwritten.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
+from export.folder import new_bundle
 from export.grounding.calibrating import calibrate
 from export.grounding.card import Measured, write_card
 from export.grounding.graphs import Asked, Graphs, check_parity, prepare, time_graphs
@@ -72,18 +72,8 @@ def export_grounding_bundle(order: GroundOrder) -> Path:
     trained = load_grounding(order.run)
     if not trained.record.recipe.reads_text:
         raise DataError(f"{order.run} was trained without text: a control, and no bundle")
-    folder = order.store / order.name / order.version
-    if folder.exists():
-        raise DataError(f"{folder} exists; a version is never overwritten, choose a higher one")
-    hidden = folder.with_name(f".{order.version}.partial")
-    shutil.rmtree(hidden, ignore_errors=True)
-    partial = hidden / order.name / order.version
-    partial.mkdir(parents=True)
-    try:
+    with new_bundle(order.store, order.name, order.version) as (partial, folder):
         _fill_folder(partial, order, trained)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
     return folder
 
 

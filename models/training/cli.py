@@ -141,7 +141,7 @@ def _read_start(folder: Path) -> Start:
     from models.manifest import read_labels, read_manifest
     from models.training.commission import Start, start_of_run
     from models.training.data import DataError
-    from models.training.runs import RECORD_NAME
+    from models.training.records import RECORD_NAME
 
     if (folder / RECORD_NAME).exists():
         return start_of_run(folder)

@@ -22,7 +22,8 @@ from models.training.material import Lessons
 from models.training.memory import keep_freed_memory
 from models.training.recipes import plain, router, systems
 from models.training.recipes.base import Recipe, with_epochs
-from models.training.runs import RunRecord, load_model, write_record
+from models.training.records import write_record
+from models.training.runs import RunRecord, load_model
 from models.training.teachers import TeacherModel
 from models.training.texts import TextReader, read_texts, vocabulary_of
 from models.training.views import PhotoStore

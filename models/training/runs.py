@@ -1,24 +1,20 @@
-"""The record of a training run, kept beside its state: enough to continue the run and to build its model again.
+"""What a classifier's run is: enough to continue it and to build its model again.
 
-Owns `run.json`. The state itself belongs to `models.training.loop`, the numbers to the recipes.
+The file is `records`' part, the state the loop's, the numbers the recipes'.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-import torch
 from torch import nn
 
 from models.pma import Part
 from models.preprocess import Fit
 from models.systems import Build, Setting, System, build
 from models.training.data import DataError, Dataset, hold_out_classes, read_dataset
-from models.training.loop import STATE_NAME
-
-RECORD_NAME = "run.json"
+from models.training.records import read_record_as, read_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +69,9 @@ class Reached:
     blend: float | None
 
 
-def write_record(folder: Path, record: RunRecord) -> None:
-    """Write the record of a new run, or check that an old one in `folder` is the same run.
-
-    Raises:
-        DataError: the folder holds another run; the message names what differs.
-    """
-    path = folder / RECORD_NAME
-    if path.exists():
-        kept = read_record(folder)
-        differing = [field.name for field in fields(record) if getattr(kept, field.name) != getattr(record, field.name)]
-        if differing:
-            raise DataError(f"{folder} holds a run with other {', '.join(differing)}; name another folder")
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
-
-
 def read_record(folder: Path) -> RunRecord:
     """Read the record of the run in `folder`; raises DataError where there is none."""
-    try:
-        return msgspec.json.decode((folder / RECORD_NAME).read_bytes(), type=RunRecord)
-    except OSError as error:
-        raise DataError(f"{folder} holds no training run ({RECORD_NAME} is missing)") from error
-    except msgspec.DecodeError as error:
-        raise DataError(f"{folder / RECORD_NAME} is not a run's record: {error}") from error
+    return read_record_as(folder, RunRecord)
 
 
 def dataset_of(record: RunRecord, root: Path) -> Dataset:
@@ -117,10 +91,7 @@ def dataset_of(record: RunRecord, root: Path) -> Dataset:
 def load_model(folder: Path) -> tuple[RunRecord, nn.Module, Reached]:
     """The run's record, its averaged model in evaluation mode, and how far the run came."""
     record = read_record(folder)
-    path = folder / STATE_NAME
-    if not path.exists():
-        raise DataError(f"{folder} has not finished its first epoch")
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = read_state(folder)
     model = build(record.build)
     model.load_state_dict(state["averaged"])
     return record, model.eval(), Reached(int(state["epoch"]), state["blend"])

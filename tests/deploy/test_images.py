@@ -144,9 +144,10 @@ def test_compose_builds_a_target_that_exists_and_gives_settings_that_exist(name:
 
 @pytest.mark.parametrize("name", OURS)
 def test_compose_gives_arguments_that_the_process_knows(name: str) -> None:
-    from service.cli.processes import parse_arguments
+    from service.cli.processes import ProcessArguments, parse_arguments
 
-    parse_arguments(OURS[name]["command"])
+    index = 0 if name == "worker" else None
+    assert parse_arguments(OURS[name]["command"]) == ProcessArguments(index=index)
 
 
 def test_prometheus_asks_the_gateway_by_the_name_that_it_has() -> None:

@@ -82,3 +82,4 @@ def test_prometheus_sees_both_workers(stack: Stack) -> None:
 
         both = {"worker-1:0": "1", "worker-2:0": "1"}
         stack.wait_until(lambda: seen() == both, "Prometheus sees both workers", PATIENCE_S)
+        assert seen() == both

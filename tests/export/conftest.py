@@ -27,7 +27,8 @@ from models.preprocess import Pixels
 from models.systems import Build, System, build
 from models.training.commission import Commission, run_commission
 from models.training.recipes.plain import RECIPES
-from models.training.runs import RECORD_NAME, read_record, write_record
+from models.training.records import RECORD_NAME, write_record
+from models.training.runs import read_record
 from models.vit import VIT_SHAPES, ViTShape
 from tests.photosets import RECIPE, TINY, TINY_PX, write_image_folder
 

@@ -21,7 +21,8 @@ from models.manifest import TextInput, read_manifest
 from models.systems import System
 from models.text import VOCABULARY_NAME, Vocabulary, read_vocabulary, write_vocabulary
 from models.training.loop import STATE_NAME
-from models.training.runs import RunRecord, write_record
+from models.training.records import write_record
+from models.training.runs import RunRecord
 from service.engine.backends.ort import OrtBackend
 from service.engine.bundle import load_bundle
 from tests.bundles import make_bundle, rewrite_manifest

@@ -217,7 +217,7 @@ def test_what_does_not_go_together_is_refused(
 def test_a_folder_takes_no_second_run(tmp_path: Path) -> None:
     request = Request("sort_of_clevr", tmp_path / "run", limit=2, epochs=1)
     train_answerer(request)
-    with pytest.raises(DataError, match="a run with other design, seed"):
+    with pytest.raises(DataError, match="a run with other keep, aggregation, seed"):
         train_answerer(replace(request, seed=1, design=PAIRS))
 
 

@@ -22,7 +22,7 @@ from models.text.questions import QuestionVocabulary, build_question_vocabulary
 from models.text.vocabulary import VOCABULARY_NAME
 from models.text.word_files import write_words
 from models.training.answering.lessons import Lessons, QuestionBatch
-from models.training.answering.record import AnswerRecord, build_answerer, load_answerer, write_answer_record
+from models.training.answering.record import AnswerRecord, build_answerer, load_answerer
 from models.training.answering.replies import AnswerLoss, reply
 from models.training.answering.sights import Nothing, Pictures, Places, Sights, keep_cells, place_photos
 from models.training.answering.sources import Asked, read_material
@@ -32,6 +32,7 @@ from models.training.loop import STATE_NAME, Run
 from models.training.memory import keep_freed_memory
 from models.training.questions import answer_list, is_right
 from models.training.recipes.answering import RECIPES, Design, Material, recipe_of, with_keep
+from models.training.records import write_record
 
 VALIDATION_LIMIT = 2000  # questions after each epoch, evenly drawn; the whole part is measured afterwards
 
@@ -72,7 +73,7 @@ def train_answerer(request: Request) -> HardAttention:
     taught = (one.text for one in questions if one.split == "train")
     vocabulary = build_question_vocabulary(taught, recipe.word_minimum, recipe.length)
     record = _record(request, vocabulary.size, answers)
-    write_answer_record(request.out, record)
+    write_record(request.out, record)
     write_words(request.out / VOCABULARY_NAME, vocabulary)
     model = _begin(request, record)
     lessons = gather_lessons(material, record, vocabulary, model, request.cells)

@@ -6,12 +6,9 @@ Owns `run.json` of such runs; the words lie beside it in `vocabulary.json`. The 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
-
-import msgspec
-import torch
 
 from models.backbones import SPECS, MobileNet
 from models.hard_attention import HardAttention
@@ -19,10 +16,8 @@ from models.layers.cell_encoders import PhotoCells, SceneCells
 from models.text.questions import QuestionVocabulary
 from models.text.vocabulary import VOCABULARY_NAME
 from models.text.word_files import read_words
-from models.training.data import DataError
-from models.training.loop import STATE_NAME
 from models.training.recipes.answering import AnswerRecipe, Design, Material, recipe_of
-from models.training.runs import RECORD_NAME
+from models.training.records import read_record_as, read_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,44 +62,14 @@ def build_answerer(record: AnswerRecord) -> HardAttention:
     return HardAttention(recipe.shape(record.words, len(record.answers), record.design), encoder)
 
 
-def write_answer_record(folder: Path, record: AnswerRecord) -> None:
-    """Write the record of a new run, or check that an old one in `folder` is the same run.
-
-    Raises:
-        DataError: the folder holds another run; the message names what differs.
-    """
-    path = folder / RECORD_NAME
-    if path.exists():
-        kept = read_answer_record(folder)
-        differing = [field.name for field in fields(record) if getattr(kept, field.name) != getattr(record, field.name)]
-        if differing:
-            raise DataError(f"{folder} holds a run with other {', '.join(differing)}; name another folder")
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
-
-
-def read_answer_record(folder: Path) -> AnswerRecord:
-    """Read the record of the run in `folder`; raises DataError where there is none."""
-    try:
-        return msgspec.json.decode((folder / RECORD_NAME).read_bytes(), type=AnswerRecord)
-    except OSError as error:
-        raise DataError(f"{folder} holds no training run ({RECORD_NAME} is missing)") from error
-    except msgspec.DecodeError as error:
-        raise DataError(f"{folder / RECORD_NAME} is not the record of an answerer's run: {error}") from error
-
-
 def load_answerer(folder: Path) -> Trained:
     """The run's record, model and words.
 
     Raises:
         DataError: there is no such run, or it has not finished an epoch.
     """
-    record = read_answer_record(folder)
-    path = folder / STATE_NAME
-    if not path.exists():
-        raise DataError(f"{folder} has not finished its first epoch")
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    record = read_record_as(folder, AnswerRecord)
+    state = read_state(folder)
     model = build_answerer(record)
     model.load_state_dict(state["averaged"])
     return Trained(record, model.eval(), read_words(folder / VOCABULARY_NAME, QuestionVocabulary), int(state["epoch"]))

@@ -26,12 +26,13 @@ from models.training.grounding.lessons import GroundBatch, Lessons, Reader
 from models.training.grounding.pictures import Picture, list_pictures, part_scenes
 from models.training.grounding.pool import Pool, Sight, keep_pool
 from models.training.grounding.pretext import learn_to_detect
-from models.training.grounding.record import GroundRecord, build_learner, write_ground_record
+from models.training.grounding.record import GroundRecord, build_learner
 from models.training.grounding.validation import validate
 from models.training.human_words import read_human_expressions
 from models.training.loop import STATE_NAME, Run
 from models.training.memory import keep_freed_memory
 from models.training.recipes.grounding import STEPS_AN_EPOCH, TEXT_PIECES, GroundRecipe
+from models.training.records import write_record
 from models.training.views import PhotoStore
 from models.training.voc import read_voc
 
@@ -79,7 +80,7 @@ def train_grounding(request: Request) -> Referring:
     material = gather(request)
     language = _language(request, material)
     record = GroundRecord(recipe, language.words.size, request.weights.name, request.words.name, request.limit)
-    write_ground_record(request.out, record)
+    write_record(request.out, record)
     write_words(request.out / VOCABULARY_NAME, language.words)
     torch.manual_seed(recipe.seed)
     learner = build_learner(record)

@@ -6,22 +6,17 @@ Owns `run.json` of such runs; the word pieces lie beside it in `vocabulary.json`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
-
-import msgspec
-import torch
 
 from models.referring import Referring
 from models.text.expressions import PieceVocabulary
 from models.text.vocabulary import VOCABULARY_NAME
 from models.text.word_files import read_words
-from models.training.data import DataError
 from models.training.grounding.learner import Learner
-from models.training.loop import STATE_NAME
 from models.training.recipes.grounding import GroundRecipe
-from models.training.runs import RECORD_NAME
+from models.training.records import read_record_as, read_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,47 +49,14 @@ def build_learner(record: GroundRecord) -> Learner:
     return Learner(Referring(record.recipe.shape(record.pieces)), record.recipe)
 
 
-def write_ground_record(folder: Path, record: GroundRecord) -> None:
-    """Write the record of a new run, or check that the folder holds the same run.
-
-    Raises:
-        DataError: it holds another; the message names what differs.
-    """
-    path = folder / RECORD_NAME
-    if path.exists():
-        kept = read_ground_record(folder)
-        pairs: list[tuple[object, object, str]] = []
-        pairs += [(kept, record, field.name) for field in fields(record) if field.name != "recipe"]
-        pairs += [(kept.recipe, record.recipe, field.name) for field in fields(record.recipe)]
-        differing = [name for old, new, name in pairs if getattr(old, name) != getattr(new, name)]
-        if differing:
-            raise DataError(f"{folder} holds a run with other {', '.join(differing)}; name another folder")
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
-
-
-def read_ground_record(folder: Path) -> GroundRecord:
-    """Read the record of a run; raises DataError where there is none of grounding."""
-    try:
-        return msgspec.json.decode((folder / RECORD_NAME).read_bytes(), type=GroundRecord)
-    except OSError as error:
-        raise DataError(f"{folder} holds no training run ({RECORD_NAME} is missing)") from error
-    except msgspec.DecodeError as error:
-        raise DataError(f"{folder / RECORD_NAME} is not the record of a grounding run: {error}") from error
-
-
 def load_grounding(folder: Path) -> Trained:
     """A run's model as it is evaluated and exported.
 
     Raises:
         DataError: there is no such run, or it has not finished its first epoch.
     """
-    record = read_ground_record(folder)
-    path = folder / STATE_NAME
-    if not path.exists():
-        raise DataError(f"{folder} has not finished its first epoch")
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    record = read_record_as(folder, GroundRecord)
+    state = read_state(folder)
     learner = build_learner(record)
     learner.load_state_dict(state["averaged"])
     learner.project()

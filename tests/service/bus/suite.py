@@ -472,6 +472,7 @@ class BusSuite:
             await setup.bus.drain(PATIENCE_S)
             await worker.told_to_leave()
             worker.bus.answer(Result(1))  # nobody is there: dropped, not raised
+            assert setup.bus.inflight == 0
 
     # Everything at once
 

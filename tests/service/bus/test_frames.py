@@ -121,7 +121,7 @@ def test_a_blocking_reader_reads_the_same_frames(sent):
 def test_any_bytes_give_frames_or_a_frame_error(junk):
     for reads in (lambda: decode(junk, itertools.repeat(7)), lambda: read(junk)):
         with contextlib.suppress(FrameError):
-            reads()
+            assert all(isinstance(frame, Frame) for frame in reads())
 
 
 @PATIENT
@@ -140,7 +140,7 @@ def test_a_flipped_bit_gives_frames_or_a_frame_error(sent, place, flip):
     stream = bytearray(b"".join(encode(*sent)))
     stream[place % len(stream)] ^= flip
     with contextlib.suppress(FrameError):
-        decode(bytes(stream), itertools.repeat(90))
+        assert len(decode(bytes(stream), itertools.repeat(90))) <= 1  # a longer length waits for more
 
 
 @pytest.mark.parametrize("kind", Kind)

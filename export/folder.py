@@ -1,0 +1,33 @@
+"""The folder of a new bundle: filled under a hidden name, and under its own only when all of it holds."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from models.training.data import DataError
+
+
+@contextmanager
+def new_bundle(store: Path, name: str, version: str) -> Iterator[tuple[Path, Path]]:
+    """Give the folder to fill, and the one that it becomes when the block ends without an error.
+
+    The folder to fill ends in `name/version` too, since a bundle's check compares its manifest with where it lies.
+
+    Raises:
+        DataError: the version exists.
+    """
+    folder = store / name / version
+    if folder.exists():
+        raise DataError(f"{folder} exists; a version is never overwritten, choose a higher one")
+    hidden = folder.with_name(f".{version}.partial")
+    shutil.rmtree(hidden, ignore_errors=True)
+    partial = hidden / name / version
+    partial.mkdir(parents=True)
+    try:
+        yield partial, folder
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
