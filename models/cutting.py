@@ -12,8 +12,7 @@ import numpy as np
 from PIL import Image
 
 from models.canvas import Box
-from models.headers import Encoded
-from models.preprocess import Photo, Pixels, decode
+from models.preprocess import Photo, Pixels
 
 #: How much finer than needed the photo is decoded: a subject of a quarter of its side still has all pixels it needs.
 FINER = 4
@@ -29,15 +28,12 @@ def widen(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
     return x, y, max(x + 1, min(width, math.ceil(right + across))), max(y + 1, min(height, math.ceil(bottom + down)))
 
 
-def cut_photo(data: Encoded, part: tuple[int, int, int, int], need_px: int) -> Photo:
-    """Decode a photo and cut a part out of it, given as left, top, right, bottom in pixels of the upright photo.
+def cut(photo: Photo, part: tuple[int, int, int, int], need_px: int) -> Photo:
+    """Cut a part out of a photo, given as left, top, right, bottom in pixels of the upright photo.
 
-    The result's size is the part's; its pixels are reduced to just above `need_px` where there are more.
-
-    Raises:
-        ImageError: the photo cannot be decoded.
+    The photo should be decoded to `FINER` times the need. The result's size is the part's; its pixels are reduced to just
+    above `need_px` where there are more.
     """
-    photo = decode(data, need_px * FINER)
     rows, columns = photo.pixels.shape[:2]
     across, down = columns / photo.width, rows / photo.height
     left, top = _within(int(part[0] * across), columns - 1), _within(int(part[1] * down), rows - 1)

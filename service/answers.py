@@ -195,6 +195,21 @@ class ClassifyAnswer(msgspec.Struct, frozen=True):
     score: float | UnsetType = UNSET
 
 
+class Omitted(msgspec.Struct, frozen=True):
+    """Something that was found and is not answered, and why."""
+
+    box: Box
+    reason: str
+
+
+class SubjectsAnswer(msgspec.Struct, frozen=True):
+    """The answer to a classify request for every subject, without `id` and `timing_ms`; each has its `box`, the surest first."""
+
+    subjects: list[ClassifyAnswer]
+    omitted: list[Omitted]
+    image: ImageSize
+
+
 class Timing(msgspec.Struct, frozen=True):
     """Milliseconds: waiting for a worker, decoding, inference, and all from the request's arrival to the answer."""
 
@@ -206,6 +221,13 @@ class Timing(msgspec.Struct, frozen=True):
 
 class ClassifyReply(ClassifyAnswer, frozen=True, kw_only=True):
     """What the photo shows. Parts that the model does not bring are absent."""
+
+    id: str
+    timing_ms: Timing
+
+
+class SubjectsReply(SubjectsAnswer, frozen=True, kw_only=True):
+    """What the photo shows, subject by subject."""
 
     id: str
     timing_ms: Timing

@@ -10,6 +10,7 @@ Route names are made here and nowhere else:
                                  the default bundle of a task that has no domains; a named one as above
     look/auto                    several tasks on one photo
     subject/auto                 classify what was found in a photo first, by words or by a detector
+    subjects/auto                classify everything that a detector finds in a photo
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ AUTO = "auto"
 LOOK = f"look/{AUTO}"
 #: The route of classifying what was found first: its parts are a ground or locate route, and a classify route.
 SUBJECT = f"subject/{AUTO}"
+#: The same for everything that is found, by a locate route.
+SUBJECTS = f"subjects/{AUTO}"
 
 
 class LabelEntry(msgspec.Struct, frozen=True):

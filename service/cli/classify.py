@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from service.answers import ClassifyAnswer, Parameters
+from service.answers import ClassifyAnswer, Parameters, SubjectsAnswer
 from service.cli.options import AsJson, OnDevice, Store, open_engine
 from service.cli.photos import Photo, find_photos, read_portions
 from service.cli.pictures import Pictures
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TOP_K = 5
 
-Result = ClassifyAnswer | FieldmarkError
+Result = ClassifyAnswer | SubjectsAnswer | FieldmarkError
 
 
 class Format(StrEnum):
@@ -52,6 +52,9 @@ def classify(
         str | None, typer.Option(help="Which of several things is meant, such as 'the bird on the left'.")
     ] = None,
     locate: Annotated[bool, typer.Option("--locate", help="Find the subject first, by a detector.")] = False,
+    locate_all: Annotated[
+        bool, typer.Option("--locate-all", help="Find all subjects, by a detector, and tell what each is.")
+    ] = False,
     draw: Annotated[
         Path | None, typer.Option(help="Draw what the model looked at on the photo: a PNG file, or a folder of them.")
     ] = None,
@@ -69,6 +72,8 @@ def classify(
     """
     if json and form not in (None, Format.JSONL):
         raise typer.BadParameter(f"--json and --format {form} exclude each other")
+    if locate_all and (locate or expression is not None):
+        raise typer.BadParameter("--locate-all, --locate and --expression exclude each other")
     form = Format.JSONL if json else form or (Format.CSV if any(path.is_dir() for path in photo) else Format.TEXT)
     settings = read_settings({"store": store or None, "device": device})
     paths = find_photos(photo)
@@ -81,7 +86,9 @@ def classify(
         top_k=top_k or (1 if form is Format.CSV else TOP_K), explain=pictures is not None, text=said
     )
 
-    def ask(photos: list[bytes]) -> list[Result]:
+    def ask(photos: list[bytes]) -> Sequence[Result]:
+        if locate_all:
+            return engine.classify_subjects(photos, domain=domain, model=model, parameters=parameters)
         return engine.classify(
             photos, domain=domain, model=model, parameters=parameters, expression=expression, locate=locate
         )
@@ -106,20 +113,33 @@ def _read_text(text: str | None) -> str | None:
 
 
 def _write_portion(
-    portion: list[Photo], ask: Callable[[list[bytes]], list[Result]], writer: Writer, pictures: Pictures | None
+    portion: list[Photo], ask: Callable[[list[bytes]], Sequence[Result]], writer: Writer, pictures: Pictures | None
 ) -> int:
     """Answer some photos in their order; gives how many failed."""
     answers = iter(ask([photo.content for photo in portion if isinstance(photo.content, bytes)]))
     failed = 0
     for photo in portion:
         result = next(answers) if isinstance(photo.content, bytes) else photo.content
-        writer.write(photo.path, result)
+        if isinstance(result, SubjectsAnswer):
+            _write_subjects(photo.path, result, writer)
+        else:
+            writer.write(photo.path, result)
         if isinstance(result, FieldmarkError):
             failed += 1
             sys.stderr.write(f"fieldmark: {photo.path}: {result.detail}\n")
         elif pictures is not None and isinstance(photo.content, bytes):
             pictures.draw(photo.path, photo.content, result)
     return failed
+
+
+def _write_subjects(path: Path, answer: SubjectsAnswer, writer: Writer) -> None:
+    """Write what each subject is as an answer of its own, and on stderr what was left out."""
+    for subject in answer.subjects:
+        writer.write(path, subject)
+    if not answer.subjects:
+        sys.stderr.write(f"fieldmark: {path}: no subject was found\n")
+    for omitted in answer.omitted:
+        sys.stderr.write(f"fieldmark: {path}: a subject was left out: {omitted.reason}\n")
 
 
 def _make_writer(form: Format, stream: TextIO, levels: list[str]) -> Writer:

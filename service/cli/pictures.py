@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from service.answers import ClassifyAnswer
+from service.answers import ClassifyAnswer, SubjectsAnswer
 from service.cli.options import CommandFailed
 
 
@@ -22,11 +22,15 @@ class Pictures:
         if photos > 1 and not self._is_folder:
             raise CommandFailed(f"--draw {target}: there are {photos} photos; name a folder that exists.")
 
-    def draw(self, path: Path, content: bytes, answer: ClassifyAnswer) -> None:
+    def draw(self, path: Path, content: bytes, answer: ClassifyAnswer | SubjectsAnswer) -> None:
         """Draw the answer to one photo."""
-        from service.drawing import draw_answer
+        from service.drawing import draw_answer, draw_subjects
 
-        self._place(path).write_bytes(draw_answer([content], answer))
+        if isinstance(answer, SubjectsAnswer):
+            picture = draw_subjects(content, answer)
+        else:
+            picture = draw_answer([content], answer)
+        self._place(path).write_bytes(picture)
 
     def _place(self, path: Path) -> Path:
         """The file of a photo: in a folder its own name with `.png`, numbered where two have the same."""

@@ -16,13 +16,14 @@ from typing import Any, Self, Unpack
 
 import httpx
 
-from service.answers import ClassifyReply
+from service.answers import ClassifyReply, SubjectsReply
 from service.client.budget import RetryBudget
 from service.client.wire import (
     AnswerWishes,
     GroundWishes,
     LookWishes,
     Photo,
+    SubjectsWishes,
     Unreachable,
     Wishes,
     decode,
@@ -82,6 +83,12 @@ class AsyncClient:
             OSError: a photo's file cannot be read.
         """
         return decode(await self._call("classify", photos, {**wishes}, timeout_ms), ClassifyReply)
+
+    async def classify_subjects(
+        self, photo: Photo, *, timeout_ms: int | None = None, **wishes: Unpack[SubjectsWishes]
+    ) -> SubjectsReply:
+        """Say of everything that a detector finds in a photo what it is; raises what `classify` raises."""
+        return decode(await self._call("classify", [photo], {"locate": "all", **wishes}, timeout_ms), SubjectsReply)
 
     async def ground(
         self, photo: Photo, *expressions: str, timeout_ms: int | None = None, **wishes: Unpack[GroundWishes]

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
 
-from service.answers import ClassifyReply
+from service.answers import ClassifyReply, SubjectsReply
 from service.client.asking import AsyncClient
 from service.client.budget import RetryBudget
-from service.client.wire import AnswerWishes, GroundWishes, LookWishes, Photo, Reply, Wishes
+from service.client.wire import AnswerWishes, GroundWishes, LookWishes, Photo, Reply, SubjectsWishes, Wishes
 from service.replies import GroundReply, LookReply, QuestionReply
 
 
@@ -65,6 +65,12 @@ class Client:
     def classify(self, *photos: Photo, timeout_ms: int | None = None, **wishes: Unpack[Wishes]) -> ClassifyReply:
         """Say what a photo, or several photos of one subject, show; raises what `AsyncClient.classify` raises."""
         return self._wait(self._client.classify(*photos, timeout_ms=timeout_ms, **wishes))
+
+    def classify_subjects(
+        self, photo: Photo, *, timeout_ms: int | None = None, **wishes: Unpack[SubjectsWishes]
+    ) -> SubjectsReply:
+        """Say of everything that a detector finds in a photo what it is; see `AsyncClient.classify_subjects`."""
+        return self._wait(self._client.classify_subjects(photo, timeout_ms=timeout_ms, **wishes))
 
     def ground(
         self, photo: Photo, *expressions: str, timeout_ms: int | None = None, **wishes: Unpack[GroundWishes]

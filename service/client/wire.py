@@ -27,12 +27,10 @@ Photo = bytes | bytearray | memoryview | str | os.PathLike[str]
 Reply = TypeVar("Reply")
 
 
-class Wishes(TypedDict, total=False):
-    """What may be asked of a classification, as `/docs` describes it; what is left out has the service's default."""
+class SubjectsWishes(TypedDict, total=False):
+    """What may be asked of the classification of subjects; what is left out has the service's default."""
 
     text: str
-    expression: str
-    locate: bool
     domain: str
     model: str
     top_k: int
@@ -40,6 +38,13 @@ class Wishes(TypedDict, total=False):
     certainty: float
     explain: bool
     force: bool
+
+
+class Wishes(SubjectsWishes, total=False):
+    """What may be asked of a classification, as `/docs` describes it."""
+
+    expression: str
+    locate: bool
 
 
 class GroundWishes(TypedDict, total=False):

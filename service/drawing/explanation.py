@@ -1,13 +1,14 @@
-"""A classification drawn on its photo: what the model looked at as boxes and warmth, and what it says below, as a PNG."""
+"""Classifications drawn on their photo: what the model looked at as boxes and warmth, and what it says below, as a PNG."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image
 
-from service.answers import Box, ClassifyAnswer, EvidenceMap, Explanation, ImageSize
+from service.answers import Box, ClassifyAnswer, EvidenceMap, Explanation, ImageSize, SubjectsAnswer
 from service.drawing.picture import SIDE_PX, Line, colour_of, draw_photo, outline, spread_cells, write_picture
 
 #: Longer side of each drawn photo where there are several.
@@ -36,6 +37,29 @@ def draw_answer(photos: Sequence[bytes | memoryview], answer: ClassifyAnswer) ->
         if isinstance(answer.box, Box):
             outline(panels[0], answer.image, answer.box, "subject", _SUBJECT)
     return write_picture(panels, list(_lines(answer)))
+
+
+def draw_subjects(photo: bytes | memoryview, answer: SubjectsAnswer) -> bytes:
+    """Draw every subject's box on the encoded photo, numbered, with what it is below; gives a PNG.
+
+    Raises:
+        ImageError: the photo cannot be decoded.
+    """
+    picture = draw_photo(photo)
+    for number, subject in enumerate(answer.subjects):
+        if isinstance(subject.box, Box):
+            outline(picture, answer.image, subject.box, str(number + 1), colour_of(number))
+    return write_picture([picture], list(_subject_lines(answer)))
+
+
+def _subject_lines(answer: SubjectsAnswer) -> Iterator[Line]:
+    if not answer.subjects:
+        yield Line("no subject was found")
+    for number, subject in enumerate(answer.subjects):
+        best = subject.predictions[0]
+        yield Line(f"{number + 1}  {best.label}  {best.probability:.1%}", colour_of(number))
+    for reason, count in Counter(omitted.reason for omitted in answer.omitted).items():
+        yield Line(f"{count} left out: {reason}", is_faint=True)
 
 
 def _draw_photo(encoded: bytes | memoryview, size: ImageSize, explanation: object, side_px: int) -> Image.Image:

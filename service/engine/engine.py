@@ -12,8 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from models.preprocess import prepare_decoders
-from service.answers import ClassifyAnswer, Parameters, Part
-from service.catalog import AUTO, LOOK, SUBJECT, Catalog, DomainEntry, LabelEntry, RouteInfo, domain_route, model_route
+from service.answers import ClassifyAnswer, Parameters, Part, SubjectsAnswer
+from service.catalog import (
+    AUTO,
+    LOOK,
+    SUBJECT,
+    SUBJECTS,
+    Catalog,
+    DomainEntry,
+    LabelEntry,
+    RouteInfo,
+    domain_route,
+    model_route,
+)
 from service.engine.answering import Photo, Subject, answer_all
 from service.engine.backends.base import StartError
 from service.engine.bundle import Bundle
@@ -28,6 +39,7 @@ from service.engine.tasks.ground import GroundPlan
 from service.engine.tasks.locate import LocatePlan
 from service.engine.tasks.look import LookPlan, PhotoPlan
 from service.engine.tasks.subject import SubjectPlan
+from service.engine.tasks.subjects import SubjectsPlan
 from service.errors import FieldmarkError, InvalidParameter, NotFound
 from service.machine import usable_cores
 from service.replies import GroundAnswer, LookAnswer, QuestionAnswer
@@ -72,6 +84,8 @@ class Engine:
             self._plans[LOOK] = LookPlan(LOOK, plans)
         if self._shelf.domains and self._shelf.pointing.keys() & {"ground", "locate"}:
             self._plans[SUBJECT] = SubjectPlan(SUBJECT, plans, self._domains_of_routes())
+        if self._shelf.domains and "locate" in self._shelf.pointing:
+            self._plans[SUBJECTS] = SubjectsPlan(SUBJECTS, plans, self._domains_of_routes())
         self._lanes = lanes or usable_cores()
 
     @property
@@ -124,6 +138,24 @@ class Engine:
             route = SUBJECT
         plan = self.plan(route)
         return answer_all(plan, list(zip(subjects, parameters, strict=True)), self._lanes)
+
+    def classify_subjects(
+        self,
+        photos: Sequence[Photo],
+        *,
+        domain: str | None = None,
+        model: str | None = None,
+        parameters: Parameters | None = None,
+    ) -> list[SubjectsAnswer | FieldmarkError]:
+        """Classify everything that a detector finds in each photo; who cannot be answered has its error in its place.
+
+        Raises:
+            NotFound: no bundle locates subjects, or the domain or the model does not exist.
+            InvalidParameter: as `classify`.
+        """
+        parts = (self._find_part(None), Part(self.find_route(domain, model), parameters or Parameters()))
+        asked = Parameters(parts=parts)
+        return answer_all(self.plan(SUBJECTS), [(photo, asked) for photo in photos], self._lanes)
 
     def ground(
         self, photos: Sequence[Photo], expressions: Sequence[str], *, model: str | None = None, force: bool = False

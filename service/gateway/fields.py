@@ -21,6 +21,7 @@ TOP_K_LIMIT = 50
 CANDIDATES_LIMIT = 500
 CANDIDATE_LIMIT = 120  # characters
 CERTAINTY_LEAST, CERTAINTY_MOST = 0.5, 0.999
+ALL = "all"
 SHOWN_CHARACTERS = 40  # of a wrong value, in an error
 
 #: A value as it arrives: JSON has scalars, lists of texts and objects of both; a query and a form have texts.
@@ -92,10 +93,12 @@ def _classify_fields() -> list[Field]:
         ),
         Field(
             "locate",
-            _truth,
+            _truth_or_all,
             "Find the subject first, by a detector, where one is served, and classify it alone; the answer has its `box`. Where "
-            "nothing is found the whole photo is classified.",
-            {"type": "boolean", "default": False},
+            f"nothing is found the whole photo is classified. `{ALL}` classifies everything that is found, each by itself: the "
+            "answer has `subjects`, and `omitted` with what was left out and why.",
+            {"type": "string", "enum": ["false", "true", ALL], "default": "false"},
+            {"enum": [False, True, ALL], "default": False},
         ),
         Field(
             "candidates",
@@ -218,6 +221,15 @@ def _truth(name: str, value: Value) -> bool:
     if isinstance(value, str) and value.lower() in _TRUTHS:
         return _TRUTHS[value.lower()]
     raise InvalidParameter(f"{name} is {shown(value)}; it must be true or false.")
+
+
+def _truth_or_all(name: str, value: Value) -> bool | str:
+    if value == ALL:
+        return ALL
+    try:
+        return _truth(name, value)
+    except InvalidParameter:
+        raise InvalidParameter(f"{name} is {shown(value)}; it must be true, false or {ALL}.") from None
 
 
 def _share(name: str, value: Value) -> float:

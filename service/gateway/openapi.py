@@ -18,7 +18,7 @@ from fastapi.openapi.utils import get_openapi
 from msgspec import UNSET, UnsetType
 from starlette.routing import BaseRoute
 
-from service.answers import ClassifyAnswer, ClassifyReply, ImageSize, Timing
+from service.answers import ClassifyAnswer, ClassifyReply, ImageSize, SubjectsReply, Timing
 from service.errors import (
     BadRequest,
     DeadlineExceeded,
@@ -104,7 +104,7 @@ def describe(
     )
     photos = {f"/v1/{task}": {"post": _operation(_TASKS[task], ask)} for task, ask in asks.items()}
     document["paths"] = {**photos, **document["paths"]}
-    shapes = [task.reply for task in _TASKS.values()]
+    shapes = [shape for task in _TASKS.values() for shape in (task.reply, *task.others)]
     _, components = msgspec.json.schema_components([*shapes, PartProblem, Problem, *schemas], ref_template=_REFERENCE)
     properties = components[_LookShape.__name__]["properties"]
     for part in PART_TASKS:
@@ -130,16 +130,23 @@ _LookShape = msgspec.defstruct(
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """How a task is told; `example` are parameters that go with the example photo."""
+    """How a task is told; `example` are parameters that go with the example photo, `others` replies of another form."""
 
     summary: str
     reply: type[msgspec.Struct]
     drawn: str
     example: dict[str, Any]
+    others: tuple[type[msgspec.Struct], ...] = ()
 
 
 _TASKS = {
-    "classify": _Task("Say what a photo shows", ClassifyReply, "its explanation drawn on the photo", {"top_k": 3}),
+    "classify": _Task(
+        "Say what a photo shows",
+        ClassifyReply,
+        "its explanation drawn on the photo",
+        {"top_k": 3},
+        (SubjectsReply,),
+    ),
     "ground": _Task(
         "Find in a photo what words mean", GroundReply, "the boxes drawn on the photo", {"expression": "the bird"}
     ),
@@ -155,7 +162,7 @@ _TASKS = {
 
 def _operation(task: _Task, ask: AskSchema) -> dict[str, Any]:
     picture = f", or {task.drawn} for `Accept: image/png`" if task.drawn else ""
-    content = _json_content(task.reply) | ({"image/png": {"schema": _BINARY}} if task.drawn else {})
+    content = _json_content(task.reply, *task.others) | ({"image/png": {"schema": _BINARY}} if task.drawn else {})
     return {
         "tags": [ask.task],
         "operationId": ask.task,
@@ -210,8 +217,10 @@ def _body_schema(photo: dict[str, Any], ask: AskSchema, *, is_json: bool) -> dic
     }
 
 
-def _json_content(body: type[msgspec.Struct]) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": _REFERENCE.format(name=body.__name__)}}}
+def _json_content(*bodies: type[msgspec.Struct]) -> dict[str, Any]:
+    """A body of one of these forms."""
+    schemas = [{"$ref": _REFERENCE.format(name=body.__name__)} for body in bodies]
+    return {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
 
 
 def _problems(errors: Iterable[type[FieldmarkError]]) -> dict[int | str, Any]:

@@ -15,7 +15,7 @@ import msgspec
 
 from service.answers import Parameters
 from service.errors import InvalidParameter
-from service.gateway.fields import Field, Given, Plain, Value, fields_of, shown
+from service.gateway.fields import ALL, Field, Given, Plain, Value, fields_of, shown
 
 QUERIES_KEPT = 64
 #: What a look is made of; each has the parameters of its own route, but for the time.
@@ -26,7 +26,8 @@ PHOTO_TASKS = (*PART_TASKS, "look")
 class Ask(msgspec.Struct, frozen=True):
     """What a request asks for; `timeout_ms` counts from the ASGI call.
 
-    `parts` are those of a look, by their task; a classification whose subject is to be found first has `ground` or `locate`.
+    `parts` are those of a look, by their task; a classification whose subject is to be found first has `ground` or `locate`,
+    and is of all subjects where `is_of_all`.
     """
 
     domain: str | None
@@ -34,6 +35,7 @@ class Ask(msgspec.Struct, frozen=True):
     timeout_ms: int
     parameters: Parameters
     parts: dict[str, Ask] = {}
+    is_of_all: bool = False
 
 
 class AskSchema:
@@ -70,14 +72,16 @@ class AskSchema:
         domain, model = values.pop("domain", None), values.pop("model", None)
         timeout_ms = values.pop("timeout_ms", self._timeout_ms)
         parts: dict[str, Ask] = {part: values.pop(part) for part in self.parts if part in values}
+        is_of_all = False
         if self.task == "classify":
-            expression, is_located = values.pop("expression", ()), values.pop("locate", False)
-            if expression and is_located:
+            expression, locate = values.pop("expression", ()), values.pop("locate", False)
+            if expression and locate:
                 raise InvalidParameter("Send 'expression', whose subject is found by its words, or 'locate', not both.")
-            if expression or is_located:
+            if expression or locate:
                 task = "ground" if expression else "locate"
                 parts[task] = Ask(None, None, timeout_ms, Parameters(expressions=expression))
-        return Ask(domain, model, timeout_ms, Parameters(**values), parts)
+            is_of_all = locate == ALL
+        return Ask(domain, model, timeout_ms, Parameters(**values), parts, is_of_all)
 
     def _complete(self, values: dict[str, Any]) -> None:
         """Require what the task cannot do without."""

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.cutting import cut_photo, widen
+from models.cutting import FINER, cut, widen
+from models.preprocess import decode
 
 
 def photo(width: int, height: int) -> bytes:
@@ -36,15 +37,15 @@ def test_a_box_is_widened_within_the_photo(
 
 
 def test_the_part_is_cut_where_it_lies() -> None:
-    cut = cut_photo(photo(400, 300), (100, 150, 200, 225), 64)
-    assert (cut.width, cut.height) == (100, 75)
-    assert cut.pixels.shape == (75, 100, 3)
-    assert cut.pixels[0, 0, :2].tolist() == pytest.approx([255 * 100 / 399, 255 * 150 / 299], abs=2)
-    assert cut.pixels[-1, -1, :2].tolist() == pytest.approx([255 * 199 / 399, 255 * 224 / 299], abs=2)
+    part = cut(decode(photo(400, 300), 64 * FINER), (100, 150, 200, 225), 64)
+    assert (part.width, part.height) == (100, 75)
+    assert part.pixels.shape == (75, 100, 3)
+    assert part.pixels[0, 0, :2].tolist() == pytest.approx([255 * 100 / 399, 255 * 150 / 299], abs=2)
+    assert part.pixels[-1, -1, :2].tolist() == pytest.approx([255 * 199 / 399, 255 * 224 / 299], abs=2)
 
 
 def test_a_large_part_is_reduced_to_just_above_the_need() -> None:
-    cut = cut_photo(photo(1024, 1024), (0, 0, 512, 768), 32)
-    assert (cut.width, cut.height) == (512, 768)
-    assert cut.pixels.shape[:2] == (48, 32)
-    assert cut.pixels[-1, -1, 0] == pytest.approx(127, abs=4)
+    part = cut(decode(photo(1024, 1024), 32 * FINER), (0, 0, 512, 768), 32)
+    assert (part.width, part.height) == (512, 768)
+    assert part.pixels.shape[:2] == (48, 32)
+    assert part.pixels[-1, -1, 0] == pytest.approx(127, abs=4)

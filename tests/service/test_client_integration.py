@@ -277,7 +277,7 @@ def test_closing_ends_the_calls_that_wait_in_other_threads() -> None:
 
 
 def test_both_clients_take_the_same_questions() -> None:
-    for name in ("classify", "ground", "answer", "look"):
+    for name in ("classify", "classify_subjects", "ground", "answer", "look"):
         assert inspect.signature(getattr(Client, name)) == inspect.signature(getattr(AsyncClient, name))
 
 

@@ -15,19 +15,23 @@ import fieldmark
 from service.errors import InvalidParameter
 from service.replies import GroundAnswer, PartProblem
 from tests.bundles import make_bundle, solid_photo
+from tests.detector import make_tiny_detector, spot
 from tests.drills.service_process import PATIENCE_S, RunningService, service
 from tests.pointing_bundles import make_answer_bundle, make_ground_bundle
 
 RED, BLUE = solid_photo(width=320, height=200), solid_photo((0, 0, 255))
+#: A red spot in a black scene, as large as a cell of the tiny detector's coarsest grid.
+SPOT = spot((255, 0, 0), at=(128, 64), side=64, size=256)
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """A service that classifies, grounds and answers."""
+    """A service that classifies, locates, grounds and answers."""
     store = tmp_path_factory.mktemp("store")
     make_bundle(store)
     make_ground_bundle(store)
     make_answer_bundle(store)
+    make_tiny_detector(tmp_path_factory.mktemp("published"), store)
     with service(store) as made:
         yield made
 
@@ -139,6 +143,19 @@ def test_an_expression_chooses_what_is_classified(client: httpx.Client) -> None:
     assert (several.status_code, "finding the subject takes one" in several.json()["detail"]) == (422, True)
 
 
+def test_all_subjects_are_classified_each_by_itself(client: httpx.Client) -> None:
+    told = ask(client, "classify", SPOT, locate="all", top_k=1)
+    assert {subject["predictions"][0]["label"] for subject in told["subjects"]} == {"Red"}
+    assert all(128 <= subject["box"]["x"] < 192 for subject in told["subjects"])
+    assert {"id", "timing_ms", "image", "omitted"} < told.keys()
+    drawn = client.post("/v1/classify", content=SPOT, params={"locate": "all"}, headers={"accept": "image/png"})
+    assert drawn.headers["content-type"] == "image/png"
+    wrong = client.post("/v1/classify", content=SPOT, params={"locate": "every"})
+    assert (wrong.status_code, "true, false or all" in wrong.json()["detail"]) == (422, True)
+    nothing = ask(client, "classify", BLUE, locate="all")
+    assert (nothing["subjects"], nothing["omitted"]) == ([], [])
+
+
 def test_each_task_has_its_metrics(running: RunningService, client: httpx.Client) -> None:
     ask(client, "ground", expression="red")
     ask(client, "answer", question="what is the thing")
@@ -157,10 +174,11 @@ def test_answers_follow_the_described_schema(client: httpx.Client) -> None:
         "ground": ask(client, "ground", expression="the purple red thing " * 3, force="true"),
         "answer": ask(client, "answer", question="what is the thing", explain="true"),
         "look": ask(client, "look", ground='{"expression": "blue"}', answer='{"question": "\u4ec0\u4e48"}'),
+        "classify": ask(client, "classify", SPOT, locate="all", explain="true"),
     }
     for task, answer in told.items():
-        schema = document["paths"][f"/v1/{task}"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
-        validator = OAS31Validator({"$ref": f"urn:api{schema['$ref']}"}, registry=registry)
+        place = f"/paths/~1v1~1{task}/post/responses/200/content/application~1json/schema"
+        validator = OAS31Validator({"$ref": f"urn:api#{place}"}, registry=registry)
         assert list(validator.iter_errors(answer)) == []
 
 
@@ -171,5 +189,6 @@ def test_the_client_asks_for_all_of_it(running: RunningService) -> None:
         looked = asking.look(RED, ground={"expression": "red"}, answer={"question": "\u4ec0\u4e48"})
         assert isinstance(looked.ground, GroundAnswer)
         assert isinstance(looked.answer, PartProblem)
+        assert {subject.predictions[0].label for subject in asking.classify_subjects(SPOT).subjects} == {"Red"}
         with pytest.raises(InvalidParameter, match="blank"):
             asking.ground(RED, " ")

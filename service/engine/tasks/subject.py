@@ -9,21 +9,21 @@ nothing the whole photo is classified.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from models.cutting import cut_photo, widen
-from models.preprocess import ImageError
+from models.cutting import FINER, cut, widen
+from models.preprocess import Photo
 from service.answers import Box, ClassifyAnswer, EvidenceMap, Explanation, ImageSize, Parameters
 from service.catalog import AUTO
 from service.engine.curve import LatencyCurve
 from service.engine.tasks.base import Finished
 from service.engine.tasks.classifier import RUN_LIMIT
 from service.engine.tasks.look import PhotoPlan
-from service.engine.tasks.photos import BOX_DIGITS, Encoded
-from service.errors import FieldmarkError, NoKnownSubject, NotFound, UnprocessableImage
+from service.engine.tasks.photos import BOX_DIGITS, Encoded, decode_photos
+from service.errors import FieldmarkError, NoKnownSubject, NotFound
 from service.replies import GroundAnswer, Proposals
 
 Cut = tuple[int, int, int, int]
@@ -31,9 +31,13 @@ Cut = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """One request: what the plan that finds made of it, and how the subject is to be classified; `domain` if known."""
+    """One request: what the plan that finds made of it, and how what is found is to be classified; `domain` if known.
+
+    `photo` is decoded finely enough to cut subjects out of it.
+    """
 
     encoded: Encoded
+    photo: Photo
     find: PhotoPlan
     pointed: Any
     classify: PhotoPlan
@@ -81,12 +85,7 @@ class SubjectPlan:
             NotFound: a part has no route here.
             UnsupportedMedia, UnprocessableImage: the photo cannot be decoded.
         """
-        first, second = parameters.parts
-        find, classify = self._plans.get(first.route), self._plans.get(second.route)
-        if find is None or classify is None:
-            raise NotFound("A part of the request has no route here.")
-        pointed = find.prepare(photos[:1], first.parameters)
-        return Sought(photos[0], find, pointed, classify, second.parameters, self._domains.get(second.route))
+        return seek(self._plans, self._domains, photos, parameters)
 
     def infer(self, batch: Sequence[Sought]) -> list[Recognised | FieldmarkError]:
         """Find each subject and classify it; who cannot be answered has its error in its place."""
@@ -101,27 +100,59 @@ class SubjectPlan:
         """
         if isinstance(inferred, FieldmarkError):
             raise inferred
-        finished = prepared.classify.finish(inferred.asked, inferred.inferred)
-        answer = _place(finished.answer, inferred)
-        picture = _draw(prepared.encoded, answer) if prepared.parameters.draw else None
-        return Finished(answer, finished.model, finished.confidence, finished.is_uncertain, picture)
+        finished = answer_of(prepared, inferred)
+        return replace(finished, picture=_draw(prepared.encoded, finished.answer) if prepared.parameters.draw else None)
 
 
-def _recognise(sought: Sought) -> Recognised | FieldmarkError:
+def seek(
+    plans: Mapping[str, PhotoPlan], domains: Mapping[str, str], photos: Sequence[Encoded], parameters: Parameters
+) -> Sought:
+    """Decode the photo once, for the finding and for what is cut out, and prepare the finding.
+
+    Raises:
+        NotFound: a part has no route here.
+        UnsupportedMedia, UnprocessableImage: the photo cannot be decoded.
+    """
+    first, second = parameters.parts
+    find, classify = plans.get(first.route), plans.get(second.route)
+    if find is None or classify is None:
+        raise NotFound("A part of the request has no route here.")
+    decoded = decode_photos(photos[:1], max(find.need_px, FINER * classify.need_px))
+    pointed = find.prepare_decoded(decoded, photos[:1], first.parameters)
+    return Sought(photos[0], decoded[0], find, pointed, classify, second.parameters, domains.get(second.route))
+
+
+def look_for(sought: Sought) -> Any:
+    """What the plan that finds says: a `GroundAnswer` or `Proposals`."""
     (inferred,) = sought.find.infer([sought.pointed])
-    told: GroundAnswer | Proposals = sought.find.finish(sought.pointed, inferred).answer
-    found = _choose(told, sought.domain)
-    if isinstance(found, FieldmarkError):
-        return found
-    cut = None if found is None else widen(_corners(found.box), told.image.width, told.image.height)
+    return sought.find.finish(sought.pointed, inferred).answer
+
+
+def recognise(sought: Sought, found: Found | None) -> Recognised | FieldmarkError:
+    """Classify what was found, or the whole photo."""
+    photo = sought.photo
+    part = None if found is None else widen(_corners(found.box), photo.width, photo.height)
     try:
-        asked = _ask(sought, cut)
-    except ImageError as error:
-        return UnprocessableImage(str(error))
+        asked = _ask(sought, part)
     except FieldmarkError as error:
         return error
     (inferred,) = sought.classify.infer([asked])
-    return Recognised(found, told.image, cut, asked, inferred)
+    return Recognised(found, ImageSize(photo.width, photo.height), part, asked, inferred)
+
+
+def answer_of(sought: Sought, recognised: Recognised) -> Finished[ClassifyAnswer]:
+    """The classifier's answer, with what it says of a part put in terms of the whole photo.
+
+    Raises:
+        FieldmarkError: what was inferred allows none.
+    """
+    finished = sought.classify.finish(recognised.asked, recognised.inferred)
+    return replace(finished, answer=_place(finished.answer, recognised))
+
+
+def _recognise(sought: Sought) -> Recognised | FieldmarkError:
+    found = _choose(look_for(sought), sought.domain)
+    return found if isinstance(found, FieldmarkError) else recognise(sought, found)
 
 
 def _choose(told: GroundAnswer | Proposals, domain: str | None) -> Found | FieldmarkError | None:
@@ -136,12 +167,11 @@ def _choose(told: GroundAnswer | Proposals, domain: str | None) -> Found | Field
     return NoKnownSubject(f"{located.expression[:100]!r} was not found. {located.reason}")
 
 
-def _ask(sought: Sought, cut: Cut | None) -> Any:
+def _ask(sought: Sought, part: Cut | None) -> Any:
     parameters = msgspec.structs.replace(sought.parameters, draw=False)
-    if cut is None:
+    if part is None:  # as any other photo, bit for bit
         return sought.classify.prepare([sought.encoded], parameters)
-    photo = cut_photo(sought.encoded, cut, sought.classify.need_px)
-    return sought.classify.prepare_decoded([photo], [], parameters)
+    return sought.classify.prepare_decoded([cut(sought.photo, part, sought.classify.need_px)], [], parameters)
 
 
 def _corners(box: Box) -> tuple[float, float, float, float]:

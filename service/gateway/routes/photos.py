@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.answers import Parameters, Part
 from service.bus.base import GatewayBus, Job
-from service.catalog import LOOK, SUBJECT, RouteInfo
+from service.catalog import LOOK, SUBJECT, SUBJECTS, RouteInfo
 from service.errors import InvalidParameter
 from service.gateway.exchange import Exchange, exchange_of
 from service.gateway.relay import await_outcome, splice
@@ -99,7 +99,7 @@ class PhotoTask:
         )
         if self.task == "look":
             return LOOK, Parameters(parts=parts)
-        return SUBJECT, Parameters(parts=(*parts, Part(route.route, parameters)))
+        return SUBJECTS if ask.is_of_all else SUBJECT, Parameters(parts=(*parts, Part(route.route, parameters)))
 
 
 def path_of(task: str) -> str:

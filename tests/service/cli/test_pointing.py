@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.bundles import solid_photo
+from tests.bundles import make_bundle, solid_photo
+from tests.detector import make_tiny_detector, spot
 from tests.pointing_bundles import make_answer_bundle, make_ground_bundle
 
 Run = Callable[..., Any]
@@ -41,6 +42,23 @@ def test_expressions_are_found_drawn_and_told_for_a_person(fieldmark: Run, place
     assert unknown.strip() == "unknown: sky"
     with Image.open(place / "out.png") as picture:
         assert picture.width == 640
+
+
+def test_all_subjects_are_told_drawn_and_written_one_by_one(fieldmark: Run, tmp_path: Path) -> None:
+    make_bundle(tmp_path / "store")
+    make_tiny_detector(tmp_path / "published", tmp_path / "store")
+    (tmp_path / "spot.png").write_bytes(spot((255, 0, 0), at=(128, 64), side=64, size=256))
+    (tmp_path / "blue.jpg").write_bytes(solid_photo((0, 0, 255)))
+    asked = ("classify", "--locate-all", "--store", tmp_path / "store")
+    result = fieldmark(*asked, tmp_path / "spot.png", "--json", "--draw", tmp_path / "out.png")
+    told = [json.loads(line) for line in result.out.splitlines()]
+    assert {(one["path"], one["predictions"][0]["label"]) for one in told} == {(f"{tmp_path}/spot.png", "Red")}
+    assert all("box" in one for one in told)
+    assert (tmp_path / "out.png").stat().st_size
+    nothing = fieldmark(*asked, tmp_path / "blue.jpg")
+    assert (nothing.status, nothing.out) == (0, "")
+    assert "no subject was found" in nothing.err
+    assert "exclude each other" in fieldmark(*asked, tmp_path / "blue.jpg", "--locate").err
 
 
 def test_a_question_is_answered_and_drawn(fieldmark: Run, place: Path) -> None:

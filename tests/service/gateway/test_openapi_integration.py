@@ -30,11 +30,12 @@ def document(gateway: RunningGateway) -> dict[str, Any]:
 def follows(document: dict[str, Any], path: str, method: str, status: int, answer: Any) -> Iterator[str]:
     """Give what is wrong with an answer, by the schema that the document has for it."""
     responses = document["paths"][path][method]["responses"]
-    response = responses.get(str(status)) or responses["default"]
-    media = next(iter(response["content"].values()))
+    told = str(status) if str(status) in responses else "default"
+    media = next(iter(responses[told]["content"]))
+    steps = ("paths", path, method, "responses", told, "content", media, "schema")
+    place = "/".join(step.replace("~", "~0").replace("/", "~1") for step in steps)
     registry = Registry().with_resource("urn:api", Resource(document, DRAFT202012))
-    schema = media["schema"]
-    for error in OAS31Validator({"$ref": f"urn:api{schema['$ref']}"}, registry=registry).iter_errors(answer):
+    for error in OAS31Validator({"$ref": f"urn:api#/{place}"}, registry=registry).iter_errors(answer):
         yield error.message
 
 

@@ -41,7 +41,7 @@ def hello() -> Hello:
         *plain.routes,
         *(RouteInfo(f"ground/{name}", "pointer@1.0.0", 50.0) for name in ("auto", "pointer@1.0.0")),
         RouteInfo("answer/auto", "teller@1.0.0", 50.0),
-        *(RouteInfo(f"{task}/auto", "auto", 50.0) for task in ("look", "subject", "locate")),
+        *(RouteInfo(f"{task}/auto", "auto", 50.0) for task in ("look", "subject", "subjects", "locate")),
     ]
     return msgspec.structs.replace(plain, routes=routes, catalog=encode_catalog(Catalog(models, told.domains)))
 
@@ -97,6 +97,12 @@ def asked(bus: FakeBus) -> tuple[str, Parameters]:
             {"locate": "true", "model": "birds"},
             "subject/auto",
             Parameters(parts=(Part("locate/auto", Parameters()), Part("classify/birds@1.0.0", Parameters()))),
+        ),
+        (
+            "classify",
+            {"locate": "all", "top_k": "1"},
+            "subjects/auto",
+            Parameters(parts=(Part("locate/auto", Parameters()), Part("classify/birds", Parameters(top_k=1)))),
         ),
         ("classify", {"locate": "false"}, "classify/birds", Parameters()),
         (

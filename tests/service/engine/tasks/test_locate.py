@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from service.answers import Box, ClassifyAnswer, Parameters
+from service.answers import Box, ClassifyAnswer, ImageSize, Parameters, SubjectsAnswer
+from service.drawing import LEAST_SIDE_PX, draw_subjects
 from service.engine import Engine
+from service.engine.tasks import subjects
 from service.engine.tasks.locate import PROPOSALS_LIMIT, keep_apart
 from service.errors import NotFound
 from service.replies import Proposals
@@ -72,7 +76,56 @@ def test_without_a_proposal_of_the_domain_the_whole_photo_is_classified(engine: 
         assert located == whole
 
 
+def two_spots(*sides: int) -> bytes:
+    """Red squares of these sides, far apart, on one grey photo."""
+    pixels = np.full((512, 256 * len(sides), 3), 128, np.uint8)
+    for number, side in enumerate(sides):
+        pixels[128 : 128 + side, 256 * number + 64 : 256 * number + 64 + side] = RED
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_everything_that_is_found_is_classified_by_itself(engine: Engine) -> None:
+    photo = two_spots(64, 64)
+    ((answer,), (whole,)) = engine.classify_subjects([photo], domain="birds"), engine.classify([photo], domain="birds")
+    assert isinstance(answer, SubjectsAnswer)
+    assert isinstance(whole, ClassifyAnswer)
+    boxes = [subject.box for subject in answer.subjects]
+    assert len(boxes) >= 2
+    assert {box.x > 256 for box in boxes if isinstance(box, Box)} == {False, True}
+    assert answer.image == whole.image == ImageSize(512, 512)
+
+
+def test_what_is_left_out_is_named_with_its_reason(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subjects, "SIDE_LEAST_PX", 10_000)
+    (none_large,) = engine.classify_subjects([two_spots(64)], domain="birds")
+    assert isinstance(none_large, SubjectsAnswer)
+    assert none_large.subjects == []
+    assert "at least 10000 are needed" in none_large.omitted[0].reason
+    monkeypatch.undo()
+    monkeypatch.setattr(subjects, "SUBJECTS_LIMIT", 1)
+    (one,) = engine.classify_subjects([two_spots(64, 64)], domain="birds")
+    assert isinstance(one, SubjectsAnswer)
+    assert len(one.subjects) == 1
+    assert "the 1 surest are answered" in one.omitted[0].reason
+
+
+def test_a_photo_without_subjects_has_an_empty_answer_and_a_drawing(engine: Engine) -> None:
+    (answer,) = engine.classify_subjects([spot(BLUE)], domain="birds")
+    assert isinstance(answer, SubjectsAnswer)
+    assert (answer.subjects, answer.omitted) == ([], [])
+    for photo, told in (
+        (spot(BLUE), answer),
+        (two_spots(64), engine.classify_subjects([two_spots(64)], domain="birds")[0]),
+    ):
+        assert isinstance(told, SubjectsAnswer)
+        assert Image.open(io.BytesIO(draw_subjects(photo, told))).height >= LEAST_SIDE_PX
+
+
 def test_it_needs_a_detector(tmp_path: Path) -> None:
     make_bundle(tmp_path, backend="echo")
     with pytest.raises(NotFound, match="can locate"):
         Engine(tmp_path, testing_backends=True).classify([spot(RED)], locate=True)
+    with pytest.raises(NotFound, match="can locate"):
+        Engine(tmp_path, testing_backends=True).classify_subjects([spot(RED)])
