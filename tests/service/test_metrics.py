@@ -4,7 +4,7 @@ import prometheus_client
 import pytest
 
 from service.gateway.router import Router
-from service.metrics import BusCollector, Metrics
+from service.metrics import NOTED_LIMIT, BusCollector, Metrics
 from tests.service.gateway.fake_bus import FakeBus, answered, make_hello
 
 #: Every name that a dashboard may rely on, with its labels.
@@ -94,6 +94,20 @@ def test_a_draining_worker_is_not_up(bus: FakeBus, metrics: Metrics) -> None:
     assert samples(metrics)[up] == 1
     bus.draining.add("0")
     assert samples(metrics)[up] == 0
+
+
+def test_no_more_than_some_requests_wait_to_be_counted() -> None:
+    metrics, limit = Metrics(), NOTED_LIMIT
+    metrics.count_answer(answered(), is_explained=True)
+    for _ in range(limit):
+        metrics.count_request("classify", "a@1", 200, 0.01)
+    assert (metrics._ended, metrics._answered) == ([], [])
+    metrics.count_request("classify", "a@1", 200, 0.01)
+    seen = samples(metrics)
+    labels = frozenset({("task", "classify"), ("model", "a@1")})
+    assert seen["fieldmark_requests_total", labels | {("status", "200")}] == limit + 1
+    assert seen["fieldmark_request_seconds_bucket", labels | {("le", "0.01")}] == limit + 1
+    assert seen["fieldmark_explain_total", frozenset()] == 1
 
 
 def test_two_services_in_one_process_do_not_meet() -> None:
