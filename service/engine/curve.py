@@ -38,7 +38,8 @@ class LatencyCurve:
         """Take in what a call took here."""
         before = self._seen.get(batch)
         self._seen[batch] = elapsed_ms if before is None else before + NEWEST_WEIGHT * (elapsed_ms - before)
-        self.paying_batch = self._find_paying()
+        if len(self._seen) > 1:  # one size alone is the scale, which no ratio depends on
+            self.paying_batch = self._find_paying()
 
     def _find_paying(self) -> int:
         """The largest measured size of which each step up to it is 10 % better per photo than the one before."""
