@@ -14,6 +14,7 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 import msgspec
@@ -67,7 +68,7 @@ class Frame(NamedTuple):
     """One message with its body."""
 
     message: Message
-    body: bytes | bytearray
+    body: bytes | memoryview
 
 
 def encode(message: Message, body: Sequence[bytes] = ()) -> list[bytes]:
@@ -78,9 +79,10 @@ def encode(message: Message, body: Sequence[bytes] = ()) -> list[bytes]:
     """
     kind = _KINDS[type(message)]
     header = _ENCODER.encode(message)
-    body_bytes = sum(map(len, body))
-    _check(kind, len(header), body_bytes)
-    return [PREFIX.pack(MAGIC, VERSION, kind, len(header), body_bytes) + header, *body]
+    header_bytes, body_bytes, limit = len(header), sum(map(len, body)), LIMITS[kind]
+    if header_bytes > limit.header_bytes or body_bytes > limit.body_bytes:
+        raise _too_long(kind, header_bytes, body_bytes)
+    return [PREFIX.pack(MAGIC, VERSION, kind, header_bytes, body_bytes) + header, *body]
 
 
 def decode_head(head: bytes) -> tuple[Message, int]:
@@ -97,7 +99,7 @@ def decode_head(head: bytes) -> tuple[Message, int]:
     return _decode(kind, memoryview(head)[PREFIX.size :]), body_bytes
 
 
-def split_photos(body: bytes | bytearray, sizes: Sequence[int]) -> list[memoryview]:
+def split_photos(body: bytes | bytearray | memoryview, sizes: Sequence[int]) -> list[memoryview]:
     """Views of the photos in a request's body.
 
     Raises:
@@ -105,11 +107,8 @@ def split_photos(body: bytes | bytearray, sizes: Sequence[int]) -> list[memoryvi
     """
     if sum(sizes) != len(body) or min(sizes, default=0) < 0:
         raise FrameError(f"photos of {list(sizes)} bytes in a body of {len(body)}")
-    view, at, images = memoryview(body), 0, []
-    for size in sizes:
-        images.append(view[at : at + size])
-        at += size
-    return images
+    view = memoryview(body)
+    return [view[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)]
 
 
 class Decoder:
@@ -141,23 +140,18 @@ class Decoder:
             FrameError: wrong magic, version, kind, length or header. What came before it was yielded.
         """
         self._end += count
-        while (frame := self._next()) is not None:
+        while (held := self._end - self._start) >= PREFIX.size:
+            kind, header_bytes, body_bytes = _parse_prefix(self._buffer, self._start)
+            self._needed = PREFIX.size + header_bytes + body_bytes
+            if held < self._needed:
+                return
+            header_at = self._start + PREFIX.size
+            body_at = header_at + header_bytes
+            self._start += self._needed
+            with memoryview(self._buffer) as view:
+                frame = Frame(_decode(kind, view[header_at:body_at]), bytes(view[body_at : self._start]))
             yield frame
-
-    def _next(self) -> Frame | None:
-        held = self._end - self._start
-        if held < PREFIX.size:
-            self._needed = PREFIX.size
-            return None
-        kind, header_bytes, body_bytes = _parse_prefix(self._buffer, self._start)
-        self._needed = PREFIX.size + header_bytes + body_bytes
-        if held < self._needed:
-            return None
-        header_at = self._start + PREFIX.size
-        body_at = header_at + header_bytes
-        self._start += self._needed
-        with memoryview(self._buffer) as view:
-            return Frame(_decode(kind, view[header_at:body_at]), bytes(view[body_at : self._start]))
+        self._needed = PREFIX.size
 
     def _make_room(self) -> None:
         held = self._end - self._start
@@ -171,51 +165,36 @@ class Decoder:
 
 
 class Reader:
-    """Blocking reader for a thread: each frame's body lands in a buffer of its own, which lives as long as its views."""
+    """Blocking reader for a thread: each frame's bytes are an object of their own, which lives as long as its views."""
 
     def __init__(self, source: socket.socket) -> None:
         self._source = source
-        self._prefix = bytearray(PREFIX.size)
 
     def read(self) -> Frame | None:
         """Block for the next frame; None when the stream ends between two frames.
 
         Raises:
-            FrameError: as `Decoder.received`, or the stream ends inside a frame.
+            FrameError: wrong magic, version, kind, length or header, or the stream ended inside a frame.
             OSError: the socket failed.
         """
-        # Waiting for all makes it two calls for a whole photo; a signal can still cut one short.
-        held = self._source.recv_into(self._prefix, 0, socket.MSG_WAITALL)
-        if held == 0:
+        prefix = self._receive(PREFIX.size)
+        if not prefix:
             return None
-        if held < PREFIX.size:
-            held += self._fill([memoryview(self._prefix)[held:]])
-        if held < PREFIX.size:
-            raise FrameError(f"the stream ended after {held} of {PREFIX.size} bytes of a frame's prefix")
-        kind, header_bytes, body_bytes = _parse_prefix(self._prefix, 0)
-        header, body = bytearray(header_bytes), bytearray(body_bytes)
-        held = self._fill([memoryview(header), memoryview(body)] if body else [memoryview(header)])
-        if held < header_bytes + body_bytes:
-            total = header_bytes + body_bytes
-            raise FrameError(f"the stream ended after {held} of {total} bytes of a {Kind(kind).name} frame")
-        return Frame(_decode(kind, header), body)
+        if len(prefix) < PREFIX.size:
+            raise FrameError(f"the stream ended after {len(prefix)} of {PREFIX.size} bytes of a frame's prefix")
+        kind, header_bytes, body_bytes = _parse_prefix(prefix, 0)
+        total = header_bytes + body_bytes
+        content = memoryview(self._receive(total))
+        if len(content) < total:
+            raise FrameError(f"the stream ended after {len(content)} of {total} bytes of a {Kind(kind).name} frame")
+        return Frame(_decode(kind, content[:header_bytes]), content[header_bytes:])
 
-    def _fill(self, views: list[memoryview]) -> int:
-        """Receive until all views are full or the stream ends; how many bytes came."""
-        total = 0
-        while views and (count := self._source.recvmsg_into(views, 0, socket.MSG_WAITALL)[0]):
-            total += count
-            views = _remaining(views, count)
-        return total
-
-
-def _remaining(views: list[memoryview], count: int) -> list[memoryview]:
-    """What is left of `views` after their first `count` bytes."""
-    for index, view in enumerate(views):
-        if count < len(view):
-            return [view[count:], *views[index + 1 :]]
-        count -= len(view)
-    return []
+    def _receive(self, count: int) -> bytes:
+        """So many bytes, or fewer where the stream ends; nearly always in one call."""
+        content = self._source.recv(count, socket.MSG_WAITALL)
+        while len(content) < count and (more := self._source.recv(count - len(content), socket.MSG_WAITALL)):
+            content += more
+        return content
 
 
 def _parse_prefix(buffer: bytes | bytearray, at: int) -> tuple[int, int, int]:
@@ -225,21 +204,22 @@ def _parse_prefix(buffer: bytes | bytearray, at: int) -> tuple[int, int, int]:
         raise FrameError(f"a frame begins with {magic!r}, expected {MAGIC!r}")
     if version != VERSION:
         raise FrameError(f"frame version {version}, this side speaks {VERSION}")
-    if kind not in LIMITS:
+    limit = LIMITS.get(kind)
+    if limit is None:
         raise FrameError(f"unknown frame kind {kind}")
-    _check(kind, header_bytes, body_bytes)
+    if header_bytes > limit.header_bytes or body_bytes > limit.body_bytes:
+        raise _too_long(kind, header_bytes, body_bytes)
     return kind, header_bytes, body_bytes
 
 
-def _check(kind: int, header_bytes: int, body_bytes: int) -> None:
-    limit = LIMITS[kind]
+def _too_long(kind: int, header_bytes: int, body_bytes: int) -> FrameError:
+    limit, name = LIMITS[kind], Kind(kind).name
     if header_bytes > limit.header_bytes:
-        raise FrameError(f"{Kind(kind).name}: header of {header_bytes} bytes, the limit is {limit.header_bytes}")
-    if body_bytes > limit.body_bytes:
-        raise FrameError(f"{Kind(kind).name}: body of {body_bytes} bytes, the limit is {limit.body_bytes}")
+        return FrameError(f"{name}: header of {header_bytes} bytes, the limit is {limit.header_bytes}")
+    return FrameError(f"{name}: body of {body_bytes} bytes, the limit is {limit.body_bytes}")
 
 
-def _decode(kind: int, header: bytearray | memoryview) -> Message:
+def _decode(kind: int, header: memoryview) -> Message:
     try:
         return _DECODERS[kind].decode(header)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
