@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from operator import itemgetter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,6 +29,10 @@ DEFAULT_HEADERS: Headers = [
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
+#: What nearly every answer gets; and the names that send a response's headers through the few lines more.
+_USUAL_HEADERS: Headers = [*SECURITY_HEADERS, *DEFAULT_HEADERS]
+_DEFAULT_NAMES = frozenset(name for name, _ in DEFAULT_HEADERS)
+_name_of = itemgetter(0)
 
 _log = get_logger(part="edge")
 
@@ -97,8 +102,13 @@ class _Reply:
             exchange = self._exchange
             exchange.status = message["status"]
             given: Headers = message["headers"]
-            names = {name for name, _ in given}
-            defaults = [header for header in DEFAULT_HEADERS if header[0] not in names]
-            headers = [*given, *SECURITY_HEADERS, *defaults, (b"x-request-id", exchange.request_id.encode())]
+            added = _USUAL_HEADERS if _DEFAULT_NAMES.isdisjoint(map(_name_of, given)) else _missing(given)
+            headers = [*given, *added, (b"x-request-id", exchange.request_id.encode())]
             message = {**message, "headers": headers}
         return self._send(message)
+
+
+def _missing(given: Headers) -> Headers:
+    """What is added to headers that replace a default."""
+    names = set(map(_name_of, given))
+    return [*SECURITY_HEADERS, *(header for header in DEFAULT_HEADERS if header[0] not in names)]

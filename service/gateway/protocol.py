@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import chain
 from typing import Any, cast
 
 from starlette.types import Scope
@@ -23,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from service.errors import BadRequest, FieldmarkError, HeadersTooLarge, Overloaded, RequestTimeout, TooLarge
+from service.gateway.alarm import Alarm
 from service.gateway.exchange import Wire, attach_wire, new_request_id
 from service.gateway.problems import write_failure
 from service.gateway.sender import Exit, Sender
@@ -67,9 +69,8 @@ class GatewayProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
         self._refused = refused
-        self._timer: asyncio.TimerHandle | None = None
-        self._idle_timer: asyncio.TimerHandle | None = None
-        self._idle_since: float | None = None
+        self._alarm = Alarm(self.loop)
+        self._is_resting = False
         self._unanswered: list[tuple[RequestResponseCycle, Wire]] = []
         self._is_in_head = False
         self._is_in_body = False
@@ -91,13 +92,11 @@ class GatewayProtocol(HttpToolsProtocol):
         elif excess > 0:
             self._refuse(Overloaded(f"{limit} connections are open, the most that are allowed.", retry_after_s=1))
         else:
-            self._start_timer(self._limits.head_timeout_s, self._give_up_head)
+            self._alarm.set(self._limits.head_timeout_s, self._give_up_head)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every unanswered request that its client has left."""
-        self._stop_timer()
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
+        self._alarm.close()
         super().connection_lost(exc)
         for cycle, wire in self._unanswered:
             cycle.disconnected = True
@@ -119,9 +118,9 @@ class GatewayProtocol(HttpToolsProtocol):
             self._bound_head()
         elif self._is_in_body:
             self._bound_body()
-        elif self._timer is None and self._idle_since is None and not self._unanswered:
+        elif not self._alarm.is_set and not self._unanswered:
             # Line ends between requests: the connection is idle still.
-            self._start_timer(self._limits.head_timeout_s, self._give_up_head)
+            self._alarm.set(self._limits.head_timeout_s, self._give_up_head)
 
     def shutdown(self) -> None:
         """Answer what has begun and take no more: this connection's part of a drain."""
@@ -130,7 +129,7 @@ class GatewayProtocol(HttpToolsProtocol):
             super().shutdown()
         else:
             self._unset_keepalive_if_required()
-            self._start_timer(DRAIN_IDLE_S, self.transport.close)
+            self._alarm.set(DRAIN_IDLE_S, self.transport.close)
 
     # The request as the parser sees it.
 
@@ -141,17 +140,22 @@ class GatewayProtocol(HttpToolsProtocol):
         self._message_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; a trailer after a chunked body is read over (RFC 9112, section 7.1.2)."""
+        """Take a header; a trailer after a chunked body is read over (RFC 9112, section 7.1.2).
+
+        In place of uvicorn's own, which looks for `Expect` in each; here one look at all of them does.
+        """
         if self._is_in_head:
-            super().on_header(name, value)
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Start the request, or the refusal of its head."""
         self._is_in_head = False
-        self._stop_timer()
+        self._alarm.clear()
         wire = Wire()
         attach_wire(cast("Scope", self.scope), wire)
-        size = len(self.url) + sum(len(name) + len(value) + _HEADER_FRAME_BYTES for name, value in self.headers)
+        headers = self.headers
+        self.expect_100_continue = dict(headers).get(b"expect", b"").lower() == b"100-continue"
+        size = len(self.url) + _HEADER_FRAME_BYTES * len(headers) + sum(map(len, chain.from_iterable(headers)))
         if size > self._limits.head_bytes:
             wire.refusal = self._head_too_large(size)
         super().on_headers_complete()
@@ -179,7 +183,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End the body; a connection whose discarded body ends here is idle again."""
         self._is_in_body = False
-        self._stop_timer()
+        self._alarm.clear()
         if not self.cycle.response_complete:
             super().on_message_complete()
             return
@@ -197,7 +201,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         elif self._is_in_head:
-            self._start_timer(self._limits.head_timeout_s, self._give_up_head)
+            self._alarm.set(self._limits.head_timeout_s, self._give_up_head)
         elif not self._is_discarding():
             self._rest()
         elif self.expect_100_continue:
@@ -205,7 +209,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self.transport.close()
         else:
             self._discarded_bytes = 0
-            self._start_timer(DISCARD_TIMEOUT_S, self.transport.close)
+            self._alarm.set(DISCARD_TIMEOUT_S, self.transport.close)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP."""
@@ -222,23 +226,14 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _unset_keepalive_if_required(self) -> None:
         """Note that the connection rests no longer."""
-        self._idle_since = None
+        if self._is_resting:
+            self._is_resting = False
+            self._alarm.clear()
 
     def _rest(self) -> None:
-        """Begin to idle. One timer at a time looks when that began, so that not every request needs one."""
-        self._idle_since = self.loop.time()
-        if self._idle_timer is None:
-            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._end_rest)
-
-    def _end_rest(self) -> None:
-        self._idle_timer = None
-        if self._idle_since is None:
-            return
-        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if left_s > 0:
-            self._idle_timer = self.loop.call_later(left_s, self._end_rest)
-        else:
-            self.transport.close()
+        """Begin to idle."""
+        self._is_resting = True
+        self._alarm.set(self.timeout_keep_alive, self.transport.close)
 
     def _end_after_answer(self) -> None:
         """Close after the last answer, which must arrive: the rest of its request's body is read and dropped first.
@@ -259,21 +254,21 @@ class GatewayProtocol(HttpToolsProtocol):
     def _bound_head(self) -> None:
         if self._message_bytes > self._limits.head_bytes:
             self._refuse(self._head_too_large(self._message_bytes))
-        elif self._timer is None and not self._unanswered:
-            self._start_timer(self._limits.head_timeout_s, self._give_up_head)
+        elif not self._alarm.is_set and not self._unanswered:
+            self._alarm.set(self._limits.head_timeout_s, self._give_up_head)
 
     def _bound_body(self) -> None:
         if self._message_bytes > _CHUNK_OVERHEAD * self._limits.body_bytes + _READ_BYTES:
             self._refuse(TooLarge(f"The body and its framing have more than {self._message_bytes} bytes."))
-        elif self._timer is None:
-            self._start_timer(self._limits.body_timeout_s, self._give_up_body)
+        elif not self._alarm.is_set:
+            self._alarm.set(self._limits.body_timeout_s, self._give_up_body)
 
     def _refuse(self, error: FieldmarkError) -> None:
         """End the conversation for a fault of the client, after the answers that it is still owed."""
         if self._is_over:
             return
         self._is_over = True
-        self._stop_timer()
+        self._alarm.clear()
         self._unset_keepalive_if_required()
         if self._is_discarding():
             self.transport.close()
@@ -281,7 +276,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self._refused(error)
             self._write_problem(error)
             self.transport.write_eof()
-            self._start_timer(DISCARD_TIMEOUT_S, self.transport.close)
+            self._alarm.set(DISCARD_TIMEOUT_S, self.transport.close)
         else:
             cycle, wire = self._unanswered[-1]
             cycle.keep_alive = False
@@ -320,12 +315,3 @@ class GatewayProtocol(HttpToolsProtocol):
         head = b"".join(b"%b: %b\r\n" % header for header in headers)
         status = HTTPStatus(error.status)
         self.transport.write(b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, status.phrase.encode(), head, body))
-
-    def _start_timer(self, delay_s: float, end: Callable[[], None]) -> None:
-        self._stop_timer()
-        self._timer = self.loop.call_later(delay_s, end)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

@@ -7,7 +7,8 @@ and checks each header on its own. Almost every answer of this service is whole 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator
+from typing import cast
 
 from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -24,6 +25,16 @@ class Exit:
         self.close = close
 
 
+class _Done:
+    """What is awaited where there is nothing to wait for: a coroutine for each message would cost more than the message."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        return cast("Generator[None, None, None]", iter(()))
+
+
+_DONE = _Done()
+
+
 class Sender:
     """The `send` of one request, in the place of its cycle's own. A head waits here until a piece of its body comes."""
 
@@ -34,31 +45,41 @@ class Sender:
         self._start: Message | None = None
         self._is_streaming = False
 
-    async def __call__(self, message: Message) -> None:
+    def __call__(self, message: Message) -> Awaitable[None]:
         """Take one ASGI message."""
         if self._is_streaming:
-            await self._stream(message)
-        elif message["type"] == "http.response.start":
+            return self._stream(message)
+        if message["type"] == "http.response.start":
             self._start = message
-        elif self._start is not None and self._is_whole(message):
-            await self._write(self._start, message["body"])
-        else:
+        elif self._start is None or not self._is_whole(message):
             self._is_streaming = True
-            if self._start is not None:
-                await self._stream(self._start)
-            await self._stream(message)
+            return self._begin_stream(message)
+        elif self._cycle.flow.write_paused:
+            return self._write_later(self._start, message["body"])
+        else:
+            self._write(self._start, message["body"])
+        return _DONE
 
     def _is_whole(self, message: Message) -> bool:
         return not message.get("more_body") and bool(message.get("body")) and self._cycle.scope["method"] != "HEAD"
 
+    async def _begin_stream(self, message: Message) -> None:
+        if self._start is not None:
+            await self._stream(self._start)
+        await self._stream(message)
+
     async def _stream(self, message: Message) -> None:
         await RequestResponseCycle.send(self._cycle, message)  # type: ignore[arg-type]
 
-    async def _write(self, start: Message, body: bytes) -> None:
+    async def _write_later(self, start: Message, body: bytes) -> None:
+        """Write when the client has read what was written before."""
+        if not self._cycle.disconnected:
+            await self._cycle.flow.drain()
+        self._write(start, body)
+
+    def _write(self, start: Message, body: bytes) -> None:
         """Write a head with its whole body, and tell the cycle that its answer is complete."""
         cycle = self._cycle
-        if cycle.flow.write_paused and not cycle.disconnected:
-            await cycle.flow.drain()
         if cycle.disconnected:
             return
         head = _head(start, cycle)
@@ -76,11 +97,10 @@ def _head(start: Message, cycle: RequestResponseCycle) -> bytes:
     Raises:
         RuntimeError: a line end in a header, which would let its author write another answer (RFC 9112, section 11.1).
     """
-    lines = [b"%b: %b\r\n" % header for header in cycle.default_headers]
-    lines += [b"%b: %b\r\n" % header for header in start["headers"]]
+    headers = [*cycle.default_headers, *start["headers"]]
     if not cycle.keep_alive:
-        lines.append(b"connection: close\r\n")
-    block = b"".join(lines)
-    if block.count(b"\n") != len(lines):
+        headers.append((b"connection", b"close"))
+    block = b"\r\n".join([*map(b": ".join, headers), b"", b""])
+    if block.count(b"\n") != len(headers) + 1:
         raise RuntimeError("a header holds a line end")
-    return b"%b%b\r\n" % (STATUS_LINE[start["status"]], block)
+    return STATUS_LINE[start["status"]] + block

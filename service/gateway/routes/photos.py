@@ -64,7 +64,7 @@ class PhotoTask:
         else:
             body = splice(outcome, exchange.request_id, (time.monotonic() - exchange.started) * 1000)
             content_type = b"application/json"
-        headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+        headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
