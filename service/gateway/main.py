@@ -14,6 +14,7 @@ import socket
 
 from service.bus.base import GatewayBus
 from service.bus.local import LocalBus
+from service.gateway.loop import new_loop
 from service.logs import get_logger
 from service.metrics import Metrics
 from service.settings import Settings
@@ -40,7 +41,8 @@ def run_gateway(settings: Settings, status: StatusPipe) -> int:
     except OSError as error:
         status.failed(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror or error}.")
         return 1
-    return asyncio.run(_run(settings, status, listener))
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(_run(settings, status, listener))
 
 
 async def _run(settings: Settings, status: StatusPipe, listener: socket.socket) -> int:

@@ -16,6 +16,7 @@ from typing import Any, Self
 import httpx
 
 from service.gateway.app import create_app
+from service.gateway.loop import new_loop
 from service.gateway.server import GatewayServer, listen
 from service.metrics import Metrics
 from service.settings import Settings
@@ -105,7 +106,7 @@ class RunningGateway:
             return read_answer(connection, method)
 
     def _run(self) -> None:
-        with asyncio.Runner() as runner:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             self.loop = runner.get_loop()
             runner.run(self.server.serve(sockets=[self._listener]))
 
