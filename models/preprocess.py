@@ -76,6 +76,10 @@ class ImageError(ValueError):
     """The bytes are not a photo that can be decoded; the message is safe to show to a caller."""
 
 
+class FormatError(ImageError):
+    """By their first bytes they are in none of the allowed formats."""
+
+
 @dataclass(frozen=True, slots=True)
 class Photo:
     """A decoded photo, upright.
@@ -115,11 +119,12 @@ def decode(data: Encoded, need_px: int | None = None) -> Photo:
     An animation gives its first frame; transparency lies on white.
 
     Raises:
-        ImageError: an unknown format, over a limit, or damaged or incomplete data.
+        FormatError: an unknown format.
+        ImageError: over a limit, or damaged or incomplete data.
     """
     format_name = sniff_format(data)
     if format_name is None:
-        raise ImageError(f"not an image in an allowed format ({', '.join(FORMATS)})")
+        raise FormatError(f"not an image in an allowed format ({', '.join(FORMATS)})")
     try:
         if format_name == "JPEG":
             return _decode_jpeg(data, need_px)

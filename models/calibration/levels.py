@@ -44,6 +44,7 @@ class Levels:
             index = {key: number for number, key in enumerate(dict.fromkeys(keys))}
             self._groups.append(np.array([index[key] for key in keys], np.int64))
             self._labels.append(_group_labels(index, keys, labels if depth == len(names) else None))
+        self._finest_first = tuple(zip(self._names, self._groups, self._labels, strict=True))[::-1]
         finest = self._groups[-1] if self._groups else np.zeros(0, np.int64)
         self._is_alone = np.bincount(finest)[finest] == 1
 
@@ -73,9 +74,7 @@ class Levels:
         best = int(probabilities.argmax())
         if certainty > _MAJORITY and probabilities[best] >= certainty and self._is_alone[best]:
             return Roll(self._names[-1], self._labels[-1][self._groups[-1][best]], float(probabilities[best]))
-        for name, groups, labels in zip(
-            reversed(self._names), reversed(self._groups), reversed(self._labels), strict=True
-        ):
+        for name, groups, labels in self._finest_first:
             sums = np.bincount(groups, probabilities)
             best = int(sums.argmax())
             if sums[best] >= certainty:

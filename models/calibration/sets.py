@@ -67,7 +67,7 @@ def conformal_set(probabilities: Floats, quantile: float, order: Ints | None = N
 
 def ranked(probabilities: Floats) -> Ints:
     """Classes from the most probable down; of equal ones the first."""
-    return np.argsort(-probabilities, kind="stable")
+    return (-probabilities).argsort(kind="stable")
 
 
 def is_singleton(quantile: float) -> bool:

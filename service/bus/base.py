@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+import msgspec
+
 from service.answers import Parameters
 from service.bus.messages import Heartbeat, Hello, Priority, Request, Result
 
@@ -19,8 +21,7 @@ from service.bus.messages import Heartbeat, Hello, Priority, Request, Result
 Reach = Literal["local", "redis", "local-only"]
 
 
-@dataclass(slots=True, eq=False)
-class Job:
+class Job(msgspec.Struct, eq=False):
     """One request as the gateway hands it to the bus.
 
     `images` are the encoded photos as uploaded; `deadline` is absolute, in seconds of `time.monotonic()`.
@@ -34,8 +35,7 @@ class Job:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """The one answer to a job: the worker's result header and the JSON body, with the time spent in the queue."""
 
     result: Result
@@ -44,8 +44,7 @@ class Outcome:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """A request as it reaches a worker; `images` are views into the received frame."""
 
     request: Request

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from service.bus.base import Job, Outcome
 from service.bus.messages import Priority
@@ -19,8 +20,7 @@ ROUNDING = 1e-9  # ten tenths make one
 Settle = Callable[[Outcome | FieldmarkError], None]
 
 
-@dataclass(slots=True, eq=False)
-class Ticket:
+class Ticket(msgspec.Struct, eq=False):
     """An accepted job on its way to its one answer.
 
     `number` counts up with every accepted job, so it tells age; on the wire it is the request's id. `settle` takes the
@@ -35,7 +35,7 @@ class Ticket:
     suspect: bool = False
     attempts: int = 0
     released: float = 0.0
-    size_bytes: int = field(init=False)
+    size_bytes: int = 0
 
     def __post_init__(self) -> None:
         self.size_bytes = sum(map(len, self.job.images))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from service.bus.base import Delivery, WorkerBus
 from service.bus.messages import Request, Result
@@ -17,8 +18,7 @@ from service.engine.tasks.base import AnyPlan
 from service.errors import FieldmarkError
 
 
-@dataclass(slots=True, eq=False)
-class Work:
+class Work(msgspec.Struct, eq=False):
     """One request on its way through the worker; `prepared` is what its plan made of the photos.
 
     `ready_at` is when it could be inferred, in seconds of the monotonic clock.

@@ -7,7 +7,6 @@ served is refused, unless the caller wants an answer all the same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -26,8 +25,7 @@ from service.engine.tasks.reading import PROBABILITY_DIGITS, Scores
 from service.errors import FieldmarkError, NoKnownSubject
 
 
-@dataclass(frozen=True, slots=True)
-class Undecided:
+class Undecided(msgspec.Struct, frozen=True):
     """A request whose domain is not known yet: decoded photos, and as the router takes them."""
 
     photos: Sequence[Photo]
@@ -36,8 +34,7 @@ class Undecided:
     parameters: Parameters
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(msgspec.Struct, frozen=True):
     """The domain that was chosen, and the request with its scores there."""
 
     guess: DomainGuess
@@ -86,7 +83,7 @@ class AutoPlan:
             if places:
                 scored = plan.infer([_decided(chosen[place]).asked for place in places])
                 for place, scores in zip(places, scored, strict=True):
-                    chosen[place] = replace(_decided(chosen[place]), scores=scores)
+                    chosen[place] = msgspec.structs.replace(_decided(chosen[place]), scores=scores)
         return chosen
 
     def finish(self, prepared: Undecided, inferred: Decided | FieldmarkError) -> Finished[ClassifyAnswer]:
@@ -99,7 +96,8 @@ class AutoPlan:
         if isinstance(inferred, FieldmarkError):
             raise inferred
         finished = inferred.plan.finish(inferred.asked, inferred.scores)
-        return replace(finished, answer=msgspec.structs.replace(finished.answer, domain=inferred.guess))
+        answer = msgspec.structs.replace(finished.answer, domain=inferred.guess)
+        return msgspec.structs.replace(finished, answer=answer)
 
     def _choose(self, undecided: Undecided, probabilities: Floats) -> Decided | FieldmarkError:
         best = int(probabilities.argmax())

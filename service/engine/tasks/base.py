@@ -8,7 +8,6 @@ for all of them. Parameters of the two types between the steps are the plan's ow
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -24,8 +23,7 @@ Inferred = TypeVar("Inferred")
 Answered = TypeVar("Answered", bound=msgspec.Struct)
 
 
-@dataclass(frozen=True, slots=True)
-class Finished(Generic[Answered]):
+class Finished(msgspec.Struct, Generic[Answered], frozen=True):
     """An answer with what the metrics count of it: who answered, how sure it was, whether it said so.
 
     `picture` is the explanation drawn, a PNG that takes the answer's place, where one was asked for. `is_cached` tells

@@ -7,7 +7,6 @@ of graphs on several requests at once, and the putting together of what an answe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import msgspec
@@ -29,8 +28,7 @@ from service.engine.tasks.selection import Checklist, Selection
 RUN_LIMIT = PROFILE_BATCHES[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(msgspec.Struct, frozen=True):
     """One request as a classifier takes it: its photos as the graph's input, uint8 [S, S, 3] each, and their sizes."""
 
     classifier: Classifier
@@ -116,8 +114,12 @@ class Classifier:
         pixels = [photo for case in cases for photo in case.pixels]
         phrases = [case.heard.ids for case in cases for _ in case.pixels if case.heard is not None]
         runs = [
-            self.bundle.run(_stack(pixels[start:end]), outputs, _stack(phrases[start:end]) if phrases else None)
-            for start, end in _spans(len(pixels))
+            self.bundle.run(
+                _stack(pixels[start : start + RUN_LIMIT]),
+                outputs,
+                _stack(phrases[start : start + RUN_LIMIT]) if phrases else None,
+            )
+            for start in range(0, len(pixels), RUN_LIMIT)
         ]
         return runs[0] if len(runs) == 1 else {name: np.concatenate([run[name] for run in runs]) for name in outputs}
 
@@ -132,10 +134,6 @@ def score_all(cases: Sequence[Case]) -> list[Scores]:
         for place, scores in zip(places, classifier.score([cases[place] for place in places]), strict=True):
             found[place] = scores
     return [scores for scores in found if scores is not None]
-
-
-def _spans(count: int) -> list[tuple[int, int]]:
-    return [(start, min(start + RUN_LIMIT, count)) for start in range(0, count, RUN_LIMIT)]
 
 
 def _stack(arrays: Sequence[Array]) -> Array:

@@ -8,7 +8,6 @@ answers). A named bundle's route has that bundle alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -24,8 +23,7 @@ from service.engine.tasks.reading import Scores
 from service.errors import InvalidParameter
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """One request, ready for the graphs.
 
     `checked` is the same photo for the default bundle, where the text is held against what it sees. `reason` says why a

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.formats import FORMATS, sniff_format
+from models.formats import FORMATS
 from models.manifest import ImageInput
-from models.preprocess import ImageError, Photo, decode, letterbox
+from models.preprocess import FormatError, ImageError, Photo, decode, letterbox
 from service.answers import Box
 from service.errors import UnprocessableImage, UnsupportedMedia
 
@@ -70,10 +70,11 @@ def decode_photos(photos: Sequence[Encoded], need_px: int) -> list[Photo]:
     """
     decoded = []
     for encoded in photos:
-        if sniff_format(encoded) is None:
-            raise UnsupportedMedia(f"The photo is in none of the allowed formats ({', '.join(FORMATS)}).")
         try:
             decoded.append(decode(encoded, need_px))
+        except FormatError as error:
+            formats = ", ".join(FORMATS)
+            raise UnsupportedMedia(f"The photo is in none of the allowed formats ({formats}).") from error
         except ImageError as error:
             raise UnprocessableImage(str(error)) from error
     return decoded

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET, UnsetType
@@ -26,8 +27,7 @@ PROBABILITY_DIGITS = 6
 Rows = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
+class Scores(msgspec.Struct, frozen=True):
     """A graph's outputs for the K photos of one subject: `logits` f32 [K, C], `features` f32 [K, D] where they count.
 
     `parts` are the outputs that explain, each with a row a photo, where that was asked for.
@@ -61,8 +61,7 @@ class Reading:
         self._directions = bundle.directions
         self._coverage, self._quantile = _strictest(fitted.conformal)
         self._class_ids = [label.class_id for label in bundle.labels]
-        self._labels = [label.label for label in bundle.labels]
-        self._paths = [label.levels or UNSET for label in bundle.labels]
+        self._classes = [(label.class_id, label.label, label.levels or UNSET) for label in bundle.labels]
         is_calibrated = fitted.uncertain_below is not None or bool(fitted.conformal)
         self._levels = _levels(manifest, bundle.labels) if manifest.levels and is_calibrated else None
         self._level_rules = _level_rules(manifest, self._levels) if self._levels else ()
@@ -107,11 +106,10 @@ class Reading:
         return self._predict(probabilities, calibration.ranked(probabilities)[:top_k])
 
     def _predict(self, probabilities: Floats, best: Ints) -> list[Prediction]:
+        found = map(self._classes.__getitem__, best.tolist())
         return [
-            Prediction(
-                self._class_ids[index], self._labels[index], round(value, PROBABILITY_DIGITS), self._paths[index]
-            )
-            for index, value in zip(best.tolist(), probabilities[best].tolist(), strict=True)
+            Prediction(class_id, label, round(value, PROBABILITY_DIGITS), levels)
+            for (class_id, label, levels), value in zip(found, probabilities[best].tolist(), strict=True)
         ]
 
     def _judge(self, best: float, scores: Scores) -> tuple[bool | UnsetType, str | UnsetType | None]:

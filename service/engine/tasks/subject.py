@@ -9,7 +9,7 @@ nothing the whole photo is classified.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -101,7 +101,9 @@ class SubjectPlan:
         if isinstance(inferred, FieldmarkError):
             raise inferred
         finished = answer_of(prepared, inferred)
-        return replace(finished, picture=_draw(prepared.encoded, finished.answer) if prepared.parameters.draw else None)
+        return msgspec.structs.replace(
+            finished, picture=_draw(prepared.encoded, finished.answer) if prepared.parameters.draw else None
+        )
 
 
 def seek(
@@ -147,7 +149,7 @@ def answer_of(sought: Sought, recognised: Recognised) -> Finished[ClassifyAnswer
         FieldmarkError: what was inferred allows none.
     """
     finished = sought.classify.finish(recognised.asked, recognised.inferred)
-    return replace(finished, answer=_place(finished.answer, recognised))
+    return msgspec.structs.replace(finished, answer=_place(finished.answer, recognised))
 
 
 def _recognise(sought: Sought) -> Recognised | FieldmarkError:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from service.answers import Parameters
 from service.errors import (

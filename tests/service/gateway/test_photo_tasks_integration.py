@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import replace
 
 import msgspec
 import pytest
@@ -51,7 +50,7 @@ def answer_of(job: Job) -> Fate:
     bodies = {"ground": GROUND, "answer": ANSWER, "look": LOOK}
     body = bodies.get(job.route.partition("/")[0])
     outcome = answered(job, cached=True)
-    return outcome if body is None else replace(outcome, body=msgspec.json.encode(body))
+    return outcome if body is None else msgspec.structs.replace(outcome, body=msgspec.json.encode(body))
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +161,7 @@ def test_the_client_reads_each_kind_of_answer(running: RunningGateway, bus: Fake
 
 def test_a_look_of_another_form_is_no_answer() -> None:
     def strange(job: Job) -> Fate:
-        return replace(answered(job), body=b'{"image":{"width":1,"height":1},"ground":{"a":1}}')
+        return msgspec.structs.replace(answered(job), body=b'{"image":{"width":1,"height":1},"ground":{"a":1}}')
 
     with (
         RunningGateway(FakeBus(strange, [hello()])) as gateway,
