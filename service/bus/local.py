@@ -266,8 +266,11 @@ class LocalWorkerBus:
 
     def _send(self, message: Message, body: Sequence[bytes] = ()) -> None:
         frame = b"".join(encode(message, body))  # answers are short: one small copy saves a list of views
-        with self._write_lock, contextlib.suppress(OSError):  # a gateway that is gone needs no answer
-            self._socket.sendall(frame)
+        with self._write_lock:
+            try:
+                self._socket.sendall(frame)
+            except OSError:
+                return  # a gateway that is gone needs no answer
 
 
 def _fresh_folder() -> Path:

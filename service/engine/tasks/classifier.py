@@ -112,16 +112,19 @@ class Classifier:
 
     def _run(self, cases: Sequence[Case], outputs: tuple[str, ...]) -> Mapping[str, Array]:
         pixels = [photo for case in cases for photo in case.pixels]
-        phrases = [case.heard.ids for case in cases for _ in case.pixels if case.heard is not None]
-        runs = [
-            self.bundle.run(
-                _stack(pixels[start : start + RUN_LIMIT]),
-                outputs,
-                _stack(phrases[start : start + RUN_LIMIT]) if phrases else None,
-            )
-            for start in range(0, len(pixels), RUN_LIMIT)
-        ]
-        return runs[0] if len(runs) == 1 else {name: np.concatenate([run[name] for run in runs]) for name in outputs}
+        phrases: list[Array] = []
+        if self.bundle.vocabulary is not None:
+            phrases = [case.heard.ids for case in cases for _ in case.pixels if case.heard is not None]
+        if len(pixels) <= RUN_LIMIT:
+            return self._run_together(pixels, phrases, outputs)
+        spans = [slice(start, start + RUN_LIMIT) for start in range(0, len(pixels), RUN_LIMIT)]
+        runs = [self._run_together(pixels[span], phrases[span], outputs) for span in spans]
+        return {name: np.concatenate([run[name] for run in runs]) for name in outputs}
+
+    def _run_together(
+        self, pixels: Sequence[Array], phrases: Sequence[Array], outputs: tuple[str, ...]
+    ) -> Mapping[str, Array]:
+        return self.bundle.run(_stack(pixels), outputs, _stack(phrases) if phrases else None)
 
 
 def score_all(cases: Sequence[Case]) -> list[Scores]:

@@ -83,8 +83,11 @@ class ClassifyPlan:
 
     def infer(self, batch: Sequence[Asked]) -> list[tuple[Scores, ...]]:
         """Run the graphs that these requests need."""
-        scores = iter(score_all([case for asked in batch for case in asked.cases]))
-        return [tuple(next(scores) for _ in asked.cases) for asked in batch]
+        scores = score_all([case for asked in batch for case in asked.cases])
+        if len(scores) == len(batch):
+            return [(one,) for one in scores]
+        of_cases = iter(scores)
+        return [tuple(next(of_cases) for _ in asked.cases) for asked in batch]
 
     def finish(self, prepared: Asked, inferred: tuple[Scores, ...]) -> Finished[ClassifyAnswer]:
         """Make the answer to one request."""
