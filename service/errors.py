@@ -20,18 +20,20 @@ from typing import ClassVar
 class FieldmarkError(Exception):
     """A failure with a stable slug, an HTTP status and a safe message.
 
-    `retry_after_s` asks the client to come back after so many whole seconds. `request_id` is the id under which the
-    service's log has a failure that a client was told; nobody but the client sets it.
+    `retry_after_s` asks the client to come back after so many whole seconds, `challenge` says which key would help
+    (RFC 9110, section 11.6.1). `request_id` is the id under which the service's log has a failure that a client was told;
+    nobody but the client sets it.
     """
 
     slug: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
 
-    def __init__(self, detail: str = "", *, retry_after_s: int | None = None) -> None:
+    def __init__(self, detail: str = "", *, retry_after_s: int | None = None, challenge: str | None = None) -> None:
         super().__init__(detail or self.title)
         self.detail = detail or self.title
         self.retry_after_s = retry_after_s
+        self.challenge = challenge
         self.request_id: str | None = None
 
 

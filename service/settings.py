@@ -43,6 +43,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; a public one needs keys or --insecure.")
     port: int = Field(8000, ge=0, le=65_535, description="TCP port; 0 lets the system choose.")
+    keys_file: Path | None = Field(
+        None, description="File of the keys that may ask (`fieldmark keys` writes it); none: whoever reaches the port."
+    )
     insecure: bool = Field(False, description="Serve a public address without keys.")
     store: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="Folders of bundles; the first that holds a version wins."

@@ -21,6 +21,7 @@ def main() -> int:
             workers = sum(host.startswith("worker") for host in stack.hosts)
             stack.wait_ready(workers)
             sys.stderr.write(f"gateway     {stack.url('gateway', 8000)} with {workers} workers\n")
+            sys.stderr.write(f"its key     {stack.key}\n")
             if "prometheus" in stack.hosts:
                 sys.stderr.write(f"prometheus  {stack.url('prometheus', 9090)}\n")
             for name in stack.left_out:

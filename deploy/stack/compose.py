@@ -22,13 +22,17 @@ OUR_PROGRAM = (sys.executable, "-m", "service.cli")
 PATH = re.compile(r"(?<![\w./-])/[\w./-]+")
 #: What our image holds, by the Dockerfile.
 IN_OUR_IMAGE = {"/srv/fieldmark/zoo": ROOT / "models" / "zoo"}
+#: Where Docker mounts a secret.
+SECRETS = "/run/secrets/"
+#: The file of our one secret, the keys.
+KEYS = "fieldmark.keys"
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
     """One service of the file; `replicas` hosts run its command.
 
-    `mounts` are what a path inside is on this machine: a file or a folder, or the bare name of a volume.
+    `mounts` are what a path inside is on this machine: a file or a folder, or the bare name of a volume or of a secret's file.
     """
 
     name: str
@@ -38,11 +42,11 @@ class Service:
     mounts: Mapping[str, Path]
 
     def on_host(self, scratch: Path) -> tuple[list[str], dict[str, str]]:
-        """Command and environment with this machine's paths; volumes become folders below `scratch`."""
+        """Command and environment with this machine's paths; secrets are below `scratch`, and volumes become folders there."""
         places = {inside: scratch / at for inside, at in self.mounts.items()}  # an absolute one stays what it is
         for place in places.values():
-            if scratch in place.parents:
-                place.mkdir(exist_ok=True)
+            if scratch in place.parents and not place.exists():
+                place.mkdir()
 
         def here(text: str) -> str:
             return PATH.sub(lambda found: str(places.get(found[0], found[0])), text)
@@ -56,16 +60,19 @@ def read_services(path: Path = COMPOSE) -> list[Service]:
     Raises:
         OSError, yaml.YAMLError: the file cannot be read.
     """
-    services: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text())["services"]
-    return [_read(name, fields) for name, fields in services.items()]
+    content: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text())
+    secrets = {name: Path(secret["file"]).name for name, secret in content.get("secrets", {}).items()}
+    return [_read(name, fields, secrets) for name, fields in content["services"].items()]
 
 
-def _read(name: str, fields: Mapping[str, Any]) -> Service:
+def _read(name: str, fields: Mapping[str, Any], secrets: Mapping[str, str]) -> Service:
     is_ours = "build" in fields
     mounts = dict(IN_OUR_IMAGE) if is_ours else {}
     for volume in fields.get("volumes", ()):
         source, inside = volume.split(":")[:2]
         mounts[inside] = ROOT / source if source.startswith(".") else Path(source)
+    for secret in fields.get("secrets", ()):
+        mounts[SECRETS + secret] = Path(secrets[secret])
     return Service(
         name=name,
         command=[*(OUR_PROGRAM if is_ours else fields.get("entrypoint", ())), *fields["command"]],

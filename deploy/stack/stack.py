@@ -1,6 +1,6 @@
 """A running stack: the services of the compose file, each on a host of its own, started in order and ended in reverse.
 
-Owns the processes. A service whose program is not installed is left out where the others do without it (Prometheus); a
+Owns the processes, and the one key that its gateway knows. A service whose program is not installed is left out where the others do without it (Prometheus); a
 process that ends too early is said so. Ends as Docker does: SIGTERM, and after the grace period SIGKILL.
 """
 
@@ -19,8 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from deploy.stack.compose import Service, read_services
+from deploy.stack.compose import KEYS, Service, read_services
 from deploy.stack.network import Network
+from service.keys import Scope, add_key
 
 READY_TIMEOUT_S = 120.0
 GRACE_S = 40.0
@@ -33,7 +34,10 @@ class StackError(RuntimeError):
 
 
 class Stack:
-    """The stack, for as long as its context lasts. `environment` is added to that of each of its processes."""
+    """The stack, for as long as its context lasts. `environment` is added to that of each of its processes.
+
+    `key` is the one that its gateway asks for.
+    """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         services = read_services()
@@ -45,6 +49,7 @@ class Stack:
         self._services = [service for service in services if service.name not in self.left_out]
         self._environment = environment or {}
         self._scratch = tempfile.TemporaryDirectory(prefix="fieldmark-stack-")
+        self.key = add_key(Path(self._scratch.name) / KEYS, "stack", list(Scope))
         self.network = Network([host for service in self._services for host in _hosts(service)])
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 

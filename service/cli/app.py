@@ -13,14 +13,15 @@ from typing import Annotated
 import typer
 
 from models.manifest import BundleError
-from service.cli import classify, extras, models, pointing, serve, settings
+from service.cli import classify, extras, keys, models, pointing, serve, settings
 from service.cli.options import CommandFailed
 from service.errors import FieldmarkError
+from service.keys import KeysFault
 from service.settings import SettingsError
 from service.stores import StoreMissing
 
-GROUPS = (serve, classify, pointing, models, settings)
-OWN_COMMANDS = ("serve", "classify", "ground", "answer", "models", "settings")
+GROUPS = (serve, classify, pointing, models, keys, settings)
+OWN_COMMANDS = ("serve", "classify", "ground", "answer", "models", "keys", "settings")
 
 
 def run_command(arguments: list[str]) -> int:
@@ -35,7 +36,7 @@ def run_command(arguments: list[str]) -> int:
         if error.name not in extras.TRAIN_PACKAGES:
             raise
         return _say(extras.ExtraMissing(error.name), 1)
-    except (BundleError, CommandFailed, extras.ExtraMissing, FieldmarkError, OSError, StoreMissing) as error:
+    except (BundleError, CommandFailed, extras.ExtraMissing, FieldmarkError, KeysFault, OSError, StoreMissing) as error:
         return _say(error, 1)
     return 0
 

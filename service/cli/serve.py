@@ -28,6 +28,7 @@ def serve(
     max_queue_wait_ms: Annotated[int | None, typer.Option(help=about("max_queue_wait_ms"))] = None,
     log_format: Annotated[LogFormat | None, typer.Option(help=about("log_format"))] = None,
     log_level: Annotated[LogLevel | None, typer.Option(help=about("log_level"))] = None,
+    keys_file: Annotated[Path | None, typer.Option(help=about("keys_file"), metavar="FILE")] = None,
     insecure: Annotated[bool | None, typer.Option("--insecure", help=about("insecure"))] = None,
 ) -> None:
     """Run the service: a gateway and its workers, until a signal ends it.
@@ -48,6 +49,7 @@ def serve(
             "max_queue_wait_ms": max_queue_wait_ms,
             "log_format": log_format,
             "log_level": log_level,
+            "keys_file": keys_file,
             "insecure": insecure,
         }
     )

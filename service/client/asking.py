@@ -42,14 +42,15 @@ RETRIED_STATUSES = (Overloaded.status, NotReady.status)
 class AsyncClient:
     """Asks one service, from one event loop at a time; usable as an asynchronous context manager.
 
-    `timeout_ms` bounds a call with its retries, unless the call says otherwise. `headers` go with every request. `sleep`
-    waits for so many seconds between attempts.
+    `key` is asked for by a service that has a keys file. `timeout_ms` bounds a call with its retries, unless the call says
+    otherwise. `headers` go with every request. `sleep` waits for so many seconds between attempts.
     """
 
     def __init__(
         self,
         url: str,
         *,
+        key: str | None = None,
         timeout_ms: int = TIMEOUT_MS,
         budget: RetryBudget | None = None,
         headers: Mapping[str, str] | None = None,
@@ -58,8 +59,9 @@ class AsyncClient:
         self._timeout_ms = timeout_ms
         self._budget = budget or RetryBudget()
         self._sleep = sleep
+        given = {**(headers or {}), **({} if key is None else {"authorization": f"Bearer {key}"})}
         # The deadline is the call's; httpx would bound each wait for a piece of it anew.
-        self._http = httpx.AsyncClient(base_url=url, timeout=None, headers=headers)  # noqa: S113 - see above
+        self._http = httpx.AsyncClient(base_url=url, timeout=None, headers=given)  # noqa: S113 - see above
 
     async def __aenter__(self) -> Self:
         return self

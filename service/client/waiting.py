@@ -18,6 +18,7 @@ from service.replies import GroundReply, LookReply, QuestionReply
 class Options(TypedDict, total=False):
     """How a client asks; see `AsyncClient`."""
 
+    key: str
     timeout_ms: int
     budget: RetryBudget
     headers: Mapping[str, str]

@@ -20,18 +20,21 @@ from service.bus.base import GatewayBus
 from service.errors import BadRequest, FieldmarkError, MethodNotAllowed, NotFound
 from service.gateway.edge import Edge
 from service.gateway.exchange import exchange_of
+from service.gateway.guard import OPEN_PATHS, Guard
+from service.gateway.keyring import KeyRing
 from service.gateway.openapi import describe
 from service.gateway.problems import write_failure
 from service.gateway.router import Router
 from service.gateway.routes import console, docs, health, inference, models, photos
 from service.gateway.schema import PHOTO_TASKS, AskSchema
 from service.gateway.uploads import UploadLimits
+from service.keys import Scope as KeyScope
 from service.metrics import BusCollector, Metrics
 from service.settings import Settings
 
 
-def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics) -> Front:
-    """Put the application together."""
+def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics, ring: KeyRing | None = None) -> Front:
+    """Put the application together; with a `ring`, every question needs a key of it."""
     # It warns of every broken form, which is the caller's to know and says so to the caller.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     router = Router(lambda: bus.hellos)
@@ -51,13 +54,17 @@ def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics) -> Front:
         endpoint = photos.PhotoTask(task, bus, router, schema, limits, metrics)
         path = photos.path_of(task)
         app.router.routes.append(Route(path, endpoint, methods=["POST"], name=task, include_in_schema=False))
-        hot["POST", path] = Edge(endpoint, metrics)
+        hot["POST", path] = Edge(Guard(endpoint, ring, KeyScope.INFER) if ring else endpoint, metrics)
     app.router.routes.extend(inference.InferenceApi(bus, router, schemas["classify"], limits, metrics).routes())
     app.include_router(models.models_routes(router))
     app.include_router(health.health_routes(bus, router, metrics))
     app.include_router(console.console_routes())
-    app.include_router(docs.docs_routes(cache(lambda: describe(app.routes, schemas, models.SCHEMAS + health.SCHEMAS))))
+    described = models.SCHEMAS + health.SCHEMAS
+    open_paths = OPEN_PATHS if ring is not None else None
+    app.include_router(docs.docs_routes(cache(lambda: describe(app.routes, schemas, described, open_paths))))
     app.add_exception_handler(HTTPException, _refuse)
+    if ring is not None:
+        app.add_middleware(Guard, ring=ring, needed=KeyScope.INFER)
     app.add_middleware(Edge, metrics=metrics)
     return Front(app, hot)
 

@@ -52,16 +52,18 @@ class Exchange:
     """One request: its id, its headers (lower-case names, the last of several wins) and what became of it.
 
     `started` is the time of the ASGI call in seconds of `time.monotonic()`. `task` and `model` label the metrics; a
-    route sets them. `status` is the answer's, 0 until there is one.
+    route sets them. `key_id` is that of the key it came with, where keys are asked for. `status` is the answer's, 0 until there
+    is one.
     """
 
-    __slots__ = ("headers", "model", "request_id", "started", "status", "task", "wire")
+    __slots__ = ("headers", "key_id", "model", "request_id", "started", "status", "task", "wire")
 
     def __init__(self, scope: Scope, started: float) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.started = started
         self.wire: Wire = scope.get("extensions", {}).get(_EXTENSION) or Wire()
         self.request_id = _request_id(self.headers.get(b"x-request-id"))
+        self.key_id: str | None = None
         self.task = NONE
         self.model = NONE
         self.status = 0

@@ -14,7 +14,9 @@ import socket
 
 from service.bus.base import GatewayBus
 from service.bus.local import LocalBus
+from service.gateway.keyring import KeyRing
 from service.gateway.loop import new_loop
+from service.keys import KeysFault
 from service.logs import get_logger
 from service.metrics import Metrics
 from service.settings import Settings
@@ -37,15 +39,20 @@ def run_gateway(settings: Settings, status: StatusPipe) -> int:
     from service.gateway.server import listen
 
     try:
+        ring = KeyRing(settings.keys_file) if settings.keys_file is not None else None
+    except KeysFault as fault:
+        status.failed(str(fault))
+        return 1
+    try:
         listener = listen(settings.host, settings.port)
     except OSError as error:
         status.failed(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror or error}.")
         return 1
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(_run(settings, status, listener))
+        return runner.run(_run(settings, status, listener, ring))
 
 
-async def _run(settings: Settings, status: StatusPipe, listener: socket.socket) -> int:
+async def _run(settings: Settings, status: StatusPipe, listener: socket.socket, ring: KeyRing | None) -> int:
     bus = _choose_bus(settings)
     try:
         await bus.start()
@@ -55,7 +62,7 @@ async def _run(settings: Settings, status: StatusPipe, listener: socket.socket) 
     metrics = Metrics()
     pulse = asyncio.create_task(_pulse(status, metrics))
     try:
-        await serve(settings, bus, metrics, listener, status)
+        await serve(settings, bus, metrics, listener, status, ring)
     finally:
         pulse.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -73,7 +80,12 @@ def _choose_bus(settings: Settings) -> LocalBus:
 
 
 async def serve(
-    settings: Settings, bus: GatewayBus, metrics: Metrics, listener: socket.socket, status: StatusPipe
+    settings: Settings,
+    bus: GatewayBus,
+    metrics: Metrics,
+    listener: socket.socket,
+    status: StatusPipe,
+    ring: KeyRing | None = None,
 ) -> None:
     """Serve on an open socket until a signal, then answer what was accepted and close the bus."""
     from service.gateway.app import create_app
@@ -88,7 +100,7 @@ async def serve(
         _log.info("gateway_ready", host=host, port=port)
         status.ready(host, port)
 
-    server = GatewayServer(settings, create_app(settings, bus, metrics), metrics, has_started)
+    server = GatewayServer(settings, create_app(settings, bus, metrics, ring), metrics, has_started)
     await server.serve(sockets=[listener])
     _log.info("gateway_drained", is_forced=server.force_exit)
     await bus.drain(0 if server.force_exit else settings.drain_timeout_s)

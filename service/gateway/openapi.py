@@ -7,7 +7,7 @@ that are sent. Error responses come from the table of problem types.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,7 @@ from service.errors import (
     BadRequest,
     DeadlineExceeded,
     FieldmarkError,
+    Forbidden,
     Internal,
     InvalidParameter,
     NoKnownSubject,
@@ -31,6 +32,7 @@ from service.errors import (
     Overloaded,
     RequestTimeout,
     TooLarge,
+    Unauthorized,
     UnprocessableImage,
     UnsupportedMedia,
 )
@@ -93,9 +95,15 @@ def answers(body: type[msgspec.Struct] | str, *errors: type[FieldmarkError], **o
 
 
 def describe(
-    routes: Iterable[BaseRoute], asks: Mapping[str, AskSchema], schemas: Iterable[type[msgspec.Struct]]
+    routes: Iterable[BaseRoute],
+    asks: Mapping[str, AskSchema],
+    schemas: Iterable[type[msgspec.Struct]],
+    open_paths: Collection[str] | None = None,
 ) -> bytes:
-    """Write the document; `asks` are the photo tasks', `schemas` the structures that the other routes' answers name."""
+    """Write the document; `asks` are the photo tasks', `schemas` the structures that the other routes' answers name.
+
+    Where keys are asked for, `open_paths` are those that need none.
+    """
     document = get_openapi(
         title="Fieldmark",
         version=version("fieldmark"),
@@ -110,7 +118,18 @@ def describe(
     for part in PART_TASKS:
         properties[part] = {"anyOf": [properties[part], {"$ref": _REFERENCE.format(name=PartProblem.__name__)}]}
     document.setdefault("components", {})["schemas"] = components
+    if open_paths is not None:
+        _ask_for_keys(document, open_paths)
     return msgspec.json.encode(document)
+
+
+def _ask_for_keys(document: dict[str, Any], open_paths: Collection[str]) -> None:
+    document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "bearerFormat": "fm_..."}}
+    refusals = {str(status): response for status, response in _problems((Unauthorized, Forbidden)).items()}
+    for path, operations in document["paths"].items():
+        for operation in operations.values() if path not in open_paths else ():
+            operation["security"] = [{"key": []}]
+            operation["responses"] |= refusals
 
 
 #: `LookReply` without the problems that its parts can be: a schema cannot be derived of a union of plain structures.

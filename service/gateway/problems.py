@@ -48,7 +48,7 @@ class InferenceError(msgspec.Struct, frozen=True):
 def write_failure(error: FieldmarkError, request_id: str, path: str = "") -> tuple[bytes, Headers]:
     """Write one failure in the form of the API that was asked at `path`, and the headers that describe it.
 
-    `Retry-After` is among them where the error names a time.
+    `Retry-After` is among them where the error names a time, `WWW-Authenticate` where it says which key would help.
     """
     if path == INFERENCE_PATH or path.startswith(f"{INFERENCE_PATH}/"):
         body, content_type = msgspec.json.encode(InferenceError(error.detail)), b"application/json"
@@ -58,6 +58,8 @@ def write_failure(error: FieldmarkError, request_id: str, path: str = "") -> tup
     headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
     if error.retry_after_s is not None:
         headers.append((b"retry-after", str(error.retry_after_s).encode()))
+    if error.challenge is not None:
+        headers.append((b"www-authenticate", error.challenge.encode()))
     return body, headers
 
 

@@ -10,7 +10,9 @@ import ipaddress
 import os
 import socket
 from importlib.util import find_spec
+from pathlib import Path
 
+from service.keys import KeysFault, read_keys
 from service.settings import Settings
 
 _NEEDED = {
@@ -40,11 +42,24 @@ def check_start(settings: Settings) -> None:
 
 
 def check_address(settings: Settings) -> None:
-    """Refuse an address that other machines reach, unless the operator insists: there are no keys yet."""
-    if not is_loopback(settings.host) and not settings.insecure:
+    """Refuse an address that other machines reach, unless they are asked for a key or the operator insists."""
+    if settings.keys_file is not None:
+        _check_keys(settings.keys_file)
+    elif not is_loopback(settings.host) and not settings.insecure:
         raise StartRefused(
-            f"--host {settings.host} can be reached by other machines, and nothing asks them for a key: "
-            "listen on 127.0.0.1, or insist with --insecure."
+            f"--host {settings.host} can be reached by other machines, and nothing asks them for a key: name a "
+            "--keys-file (`fieldmark keys add` makes one), listen on 127.0.0.1, or insist with --insecure."
+        )
+
+
+def _check_keys(path: Path) -> None:
+    try:
+        keys = read_keys(path)
+    except KeysFault as fault:
+        raise StartRefused(str(fault)) from fault
+    if not keys:
+        raise StartRefused(
+            f"The keys file {path} holds no key, so nobody could ask: add one with `fieldmark keys add`."
         )
 
 

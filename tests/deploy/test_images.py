@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -96,9 +97,18 @@ def test_images_from_outside_are_pinned_to_a_version() -> None:
     assert all(re.search(r":v?\d+\.\d+\.\d+", image) for image in images), images
 
 
+def test_the_gateway_asks_for_the_keys_of_a_secret() -> None:
+    (secret,) = OURS["gateway"]["secrets"]
+    assert OURS["gateway"]["environment"]["FIELDMARK_KEYS_FILE"] == f"/run/secrets/{secret}"
+    assert [name for name, service in OURS.items() if "FIELDMARK_INSECURE" in service["environment"]] == []
+    assert [name for name, service in SERVICES.items() if "secrets" in service] == ["gateway"]
+    file = Path(COMPOSE["secrets"][secret]["file"]).name
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert any(fnmatch(file, line) for line in ignored), "a keys file is never committed"
+
+
 def test_compose_publishes_on_the_loopback_only() -> None:
-    """No keys exist, so whoever reaches the port may use it."""
-    assert OURS["gateway"]["environment"]["FIELDMARK_INSECURE"] == "true"
+    """A key on an open wire is everybody's: TLS is the part of a proxy."""
     published = [port for service in SERVICES.values() for port in service.get("ports", ())]
     assert published
     assert all(port.startswith("127.0.0.1:") for port in published)

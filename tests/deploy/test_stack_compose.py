@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.stack.compose import OUR_PROGRAM, ROOT, Service, read_services
+from deploy.stack.compose import KEYS, OUR_PROGRAM, ROOT, Service, read_services
 
 SERVICES = {service.name: service for service in read_services()}
 
@@ -33,6 +33,13 @@ def test_a_mounted_file_is_found_and_a_volume_becomes_a_folder(tmp_path: Path) -
     assert f"--config.file={ROOT / 'deploy' / 'prometheus.yml'}" in command
     assert f"--storage.tsdb.path={tmp_path / 'prometheus'}" in command
     assert (tmp_path / "prometheus").is_dir()
+
+
+def test_a_secret_is_a_file_that_the_stack_made(tmp_path: Path) -> None:
+    (tmp_path / KEYS).write_text("made")
+    _, environment = SERVICES["gateway"].on_host(tmp_path)
+    assert environment["FIELDMARK_KEYS_FILE"] == str(tmp_path / KEYS)
+    assert (tmp_path / KEYS).read_text() == "made"
 
 
 def test_a_path_is_replaced_only_where_it_is_the_whole_one(tmp_path: Path) -> None:

@@ -44,7 +44,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def gateway(stack: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=stack.url("gateway", 8000), timeout=PATIENCE_S, trust_env=False) as client:
+    key = {"authorization": f"Bearer {stack.key}"}
+    with httpx.Client(base_url=stack.url("gateway", 8000), headers=key, timeout=PATIENCE_S, trust_env=False) as client:
         yield client
 
 

@@ -3,6 +3,7 @@
 import { Ask } from "./ask.js";
 import { Classify } from "./classify.js";
 import { Failure } from "./failure.js";
+import { KeyForm } from "./key-form.js";
 import { html, render, useCallback, useEffect, useState } from "./library.js";
 import { Live } from "./live.js";
 import { close, listExamples } from "./photos.js";
@@ -17,6 +18,8 @@ const TASKS = [
   ["point", "Point", "ground", Point],
   ["ask", "Ask", "answer", Ask],
 ];
+/** Problems that another key would solve. */
+const WAYS_IN = new Set(["unauthorized", "forbidden"]);
 const THEMES = [["", "As the system"], ["light", "Light"], ["dark", "Dark"]];
 
 function App() {
@@ -56,7 +59,7 @@ function App() {
     </header>
     <main id="main" tabindex="-1">
       ${photoProblem && html`<${Failure} problem=${photoProblem} />`}
-      ${problem && html`<${Failure} problem=${problem} onRetry=${load} />`}
+      ${problem && (WAYS_IN.has(problem.type) ? html`<${KeyForm} problem=${problem} onKey=${load} />` : html`<${Failure} problem=${problem} onRetry=${load} />`)}
       ${served && tasks.map(([id, , , Task]) => html`
         <${Panel} id=${id} isOpen=${open === id} key=${id}><${Task} shared=${shared} isOpen=${open === id} /><//>`)}
       ${served && html`<${Panel} id="live" isOpen=${open === "live"} key="live"><${Live} isOpen=${open === "live"} served=${served} /><//>`}

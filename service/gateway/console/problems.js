@@ -13,7 +13,7 @@ const WORDS = {
   "not-found": ["There is no such model", "It may have been replaced meanwhile. Load the page again."],
   overloaded: ["Too much to do just now", "The service answers others first."],
   "rate-limited": ["Too many questions from here", "Wait a little."],
-  unauthorized: ["A key is needed", "This service answers only those who have one."],
+  unauthorized: ["A key is needed", "This service answers only those who have one. It stays in this tab."],
   forbidden: ["This key does not allow it", "Ask whoever runs the service."],
   internal: ["The service made a mistake", "It is not your photo. The number below helps whoever runs the service."],
   poison: ["This photo made the service stumble", "It will not be tried again for a while. Try another."],

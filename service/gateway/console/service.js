@@ -3,6 +3,7 @@
 // A question is a value that says all there is to send, so that what is sent and what is shown as a command are the same
 // (`recipes.js`). Whatever goes wrong is a `Problem` (`problems.js`).
 
+import { keyHeaders } from "./keys.js";
 import { Problem } from "./problems.js";
 
 const PHOTO_TYPE = /^image\/[\w.+-]+$/;
@@ -77,7 +78,7 @@ async function reach(path, options) {
 
 async function fetchOrFail(path, options) {
   try {
-    return await fetch(path, options);
+    return await fetch(path, { ...options, headers: { ...options.headers, ...keyHeaders() } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem("unreachable", "The service does not answer.");

@@ -11,7 +11,7 @@ Run = Callable[..., Any]
 def test_without_a_command_the_commands_are_listed(fieldmark: Run) -> None:
     result = fieldmark()
     assert result.status == 2
-    for command in ("serve", "classify", "ground", "answer", "models", "settings"):
+    for command in ("serve", "classify", "ground", "answer", "models", "keys", "settings"):
         assert f"\n  {command} " in result.out + result.err
 
 

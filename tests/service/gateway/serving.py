@@ -16,6 +16,7 @@ from typing import Any, Self
 import httpx
 
 from service.gateway.app import create_app
+from service.gateway.keyring import KeyRing
 from service.gateway.loop import new_loop
 from service.gateway.server import GatewayServer, listen
 from service.metrics import Metrics
@@ -50,9 +51,9 @@ class _Server(GatewayServer):
 
 
 class RunningGateway:
-    """A gateway over `bus`, with its own settings; usable as a context manager."""
+    """A gateway over `bus`, with its own settings and perhaps keys; usable as a context manager."""
 
-    def __init__(self, bus: FakeBus, **settings: Any) -> None:
+    def __init__(self, bus: FakeBus, *, ring: KeyRing | None = None, **settings: Any) -> None:
         self.bus = bus
         self.metrics = Metrics()
         self.settings = Settings(**settings)
@@ -60,7 +61,7 @@ class RunningGateway:
         self.address: tuple[str, int] = self._listener.getsockname()
         self.url = f"http://127.0.0.1:{self.address[1]}"
         self._has_started = threading.Event()
-        self.app = create_app(self.settings, bus, self.metrics)
+        self.app = create_app(self.settings, bus, self.metrics, ring)
         self.server = _Server(self.settings, self.app, self.metrics, self._has_started.set)
         self._thread = threading.Thread(target=self._run)
 

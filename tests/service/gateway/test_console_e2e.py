@@ -16,9 +16,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
+from service.gateway.keyring import KeyRing
+from service.keys import Scope, add_key
 from tests.bundles import solid_photo
 from tests.drills.service_process import PATIENCE_S, service
 from tests.service.gateway.browsing import ConsolePage, chromium, find_chromium
+from tests.service.gateway.fake_bus import FakeBus
+from tests.service.gateway.serving import RunningGateway
 from tests.system_bundles import make_system_bundle
 
 ROOT = Path(__file__).parents[3]
@@ -435,6 +439,27 @@ fieldmark_batch_size_sum{{model="birds@1.0.0"}} {count * 1.5}
 fieldmark_worker_up{{worker="0"}} 1
 fieldmark_engine_busy_ratio{{worker="0"}} 0.5
 """
+
+
+def test_a_service_that_asks_for_a_key_is_given_one(browser: Browser, tmp_path: Path) -> None:
+    key = add_key(tmp_path / "keys", "laptop", [Scope.INFER])
+    with RunningGateway(FakeBus(), ring=KeyRing(tmp_path / "keys")) as keyed, browser.new_context() as context:
+        shown = ConsolePage(context.new_page(), keyed.url)
+        shown.page.goto(keyed.url)
+        field = shown.page.get_by_label("Key")
+        field.fill("wrong")
+        field.press("Enter")
+        expect(shown.page.locator("form")).to_contain_text("The key is not known")
+        assert shown.faults() == []
+        field.fill(key)
+        field.press("Enter")
+        shown.choose_example("White pelican")
+        shown.verdict()
+        recipe = shown.panel.locator("pre")
+        expect(recipe).to_contain_text('"Authorization: Bearer $FIELDMARK_KEY"')
+        shown.panel.get_by_role("button", name="Python").click()
+        expect(recipe).to_contain_text('key=os.environ["FIELDMARK_KEY"]')
+    assert shown.complaints == []
 
 
 @pytest.mark.parametrize(

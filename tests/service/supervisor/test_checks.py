@@ -1,7 +1,9 @@
 import socket
+from pathlib import Path
 
 import pytest
 
+from service.keys import Scope, add_key, revoke_key
 from service.settings import Settings
 from service.supervisor import checks
 from service.supervisor.checks import StartRefused, check_address, check_port, check_start, is_loopback
@@ -12,6 +14,17 @@ def test_an_address_that_others_reach_needs_insecure(host: str) -> None:
     with pytest.raises(StartRefused, match="--insecure"):
         check_address(Settings(host=host))
     check_address(Settings(host=host, insecure=True))
+
+
+def test_an_address_that_others_reach_may_be_served_with_keys(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    with pytest.raises(StartRefused, match="cannot be read"):
+        check_address(Settings(host="0.0.0.0", keys_file=path))
+    add_key(path, "laptop", [Scope.INFER])
+    check_address(Settings(host="0.0.0.0", keys_file=path))
+    revoke_key(path, "laptop")
+    with pytest.raises(StartRefused, match="holds no key, so nobody could ask"):
+        check_address(Settings(keys_file=path))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
