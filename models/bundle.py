@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from models.manifest import BundleError, Manifest, TextInput, WordsInput, file_sha256, read_labels, read_manifest
+from models.labels import read_labels
+from models.manifest import BundleError, Manifest, TextInput, WordsInput, file_sha256, read_manifest
 from models.text.expressions import PieceVocabulary
 from models.text.questions import QuestionVocabulary
 from models.text.vocabulary import read_vocabulary

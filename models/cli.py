@@ -62,7 +62,8 @@ def evaluate(
     """Measure a bundle on a data set through the engine that serves it."""
     with explained():
         from models.evaluation.report import make_report, to_json, to_text, write_report
-        from models.manifest import read_labels, read_manifest
+        from models.labels import read_labels
+        from models.manifest import read_manifest
 
         if (bundle is None) == (model is None):
             raise typer.BadParameter("give --bundle or --model")

@@ -1,18 +1,16 @@
 """The bundle format: what training hands to serving, and nothing else.
 
 A bundle is a folder `<name>/<version>/` with `manifest.json`, one or more ONNX files, `labels.csv`, `card.md` and
-`samples.npz`, and `vocabulary.json` where the graph reads a text. This module owns the manifest's schema and the label
-table; it names every fault at once. Whether a folder keeps what its manifest promises is `models.bundle`'s part. No
-torch, no numpy: the gateway reads it too.
+`samples.npz`, and `vocabulary.json` where the graph reads a text. This module owns the manifest's schema and names every
+fault at once; the label table is `models.labels`' part, and whether a folder keeps what its manifest promises
+`models.bundle`'s. No torch, no numpy: the gateway reads it too.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -263,15 +261,6 @@ class Manifest(_Part):
         return f"{self.name}@{self.version}"
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
-    """One class: `class_id` is the training folder's name, `label` a person's word, `levels` from coarse to fine."""
-
-    class_id: str
-    label: str
-    levels: dict[str, str]
-
-
 class BundleError(ValueError):
     """A bundle cannot be used. `faults` holds every reason, each a sentence."""
 
@@ -307,25 +296,6 @@ def read_manifest(folder: Path) -> Manifest:
             f"{'.'.join(str(part) for part in item['loc']) or 'manifest'}: {item['msg']}" for item in error.errors()
         ]
         raise BundleError(folder.name, faults) from error
-
-
-def read_labels(path: Path, levels: tuple[str, ...]) -> tuple[Label, ...]:
-    """Read `labels.csv` (columns class_id, label, then `levels`), in the order of the model's outputs."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            expected = ["class_id", "label", *levels]
-            if list(reader.fieldnames or ()) != expected:
-                raise BundleError(path.name, [f"columns must be {', '.join(expected)}"])
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BundleError(path.name, ["the label table cannot be read"]) from error
-    if any(None in row or None in row.values() for row in rows):
-        raise BundleError(path.name, [f"every line must have {len(expected)} values"])
-    labels = tuple(Label(row["class_id"], row["label"], {level: row[level] for level in levels}) for row in rows)
-    if len({label.class_id for label in labels}) != len(labels):
-        raise BundleError(path.name, ["class ids are not unique"])
-    return labels
 
 
 def file_sha256(path: Path) -> str:

@@ -13,7 +13,8 @@ from export.parity import torch_outputs
 from export.runtime import Ask, Graph, Inputs, Outputs
 from export.scores import Preparation
 from models.bundle import check_bundle
-from models.manifest import MANIFEST_NAME, BundleError, System, read_labels, read_manifest
+from models.labels import read_labels
+from models.manifest import MANIFEST_NAME, BundleError, System, read_manifest
 from models.preprocess import Pixels
 from models.training.data import DataError
 from models.training.runs import RunRecord, load_model

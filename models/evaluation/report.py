@@ -18,7 +18,7 @@ from models.evaluation.asking import Asked
 from models.evaluation.figures import Figures, Scored, judge, markdown
 from models.evaluation.metrics import confusion, reliability
 from models.evaluation.plots import plot_confusion, plot_reliability
-from models.manifest import Label
+from models.labels import Label
 
 SHOWN_LIMIT = 20
 #: What was answered photo by photo; `models.evaluation.comparison` pairs systems by it.

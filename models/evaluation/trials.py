@@ -30,7 +30,8 @@ from models.evaluation.trust import (
     unknown_table,
 )
 from models.evaluation.unknowns import Seen, choose, halves, judge_unknowns, other_birds, see, soften
-from models.manifest import Label, Manifest, read_labels, read_manifest
+from models.labels import Label, read_labels
+from models.manifest import Manifest, read_manifest
 from models.preprocess import Pixels, preprocess
 from models.training.data import Dataset, limited, read_dataset
 

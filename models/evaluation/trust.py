@@ -15,7 +15,8 @@ from models.evaluation.figures import Scored, table
 from models.evaluation.metrics import Interval, Share
 from models.evaluation.pointing import Pointing
 from models.evaluation.unknowns import UnknownFigures
-from models.manifest import Calibration, Label
+from models.labels import Label
+from models.manifest import Calibration
 
 
 @dataclass(frozen=True, slots=True)

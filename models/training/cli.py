@@ -138,7 +138,8 @@ def distill(
 
 def _read_start(folder: Path) -> Start:
     from export.weights import load_state
-    from models.manifest import read_labels, read_manifest
+    from models.labels import read_labels
+    from models.manifest import read_manifest
     from models.training.commission import Start, start_of_run
     from models.training.data import DataError
     from models.training.records import RECORD_NAME

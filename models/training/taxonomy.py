@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.manifest import Label
+from models.labels import Label
 from models.training.data import DataError
 
 _FOLDER = Path(__file__).parent / "labels"

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.manifest import MANIFEST_NAME, read_labels, read_manifest
+from models.labels import read_labels
+from models.manifest import MANIFEST_NAME, read_manifest
 from models.text import VOCABULARY_NAME, Vocabulary, read_vocabulary
 from models.training.losses import Teacher, logits_of
 from models.training.runs import load_model

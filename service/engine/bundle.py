@@ -19,7 +19,8 @@ from models.bundle import LABELLED_TASKS, check_bundle, read_sequence_words
 from models.calibration import Floats, PhraseTable, read_phrase_table
 from models.calibration.conflict import PHRASE_TABLE_NAME
 from models.calibration.unknowns import DIRECTIONS_NAME
-from models.manifest import BundleError, Label, Manifest, Precision, TextInput, WordsInput, read_labels, read_manifest
+from models.labels import Label, read_labels
+from models.manifest import BundleError, Manifest, Precision, TextInput, WordsInput, read_manifest
 from models.text import Vocabulary, read_vocabulary
 from models.text.expressions import PieceVocabulary
 from models.text.questions import QuestionVocabulary

@@ -18,8 +18,9 @@ from export.parity import ParityError
 from export.runtime import Graph
 from models.bundle import check_bundle
 from models.hard_attention import HardAttention
+from models.labels import read_labels
 from models.layers.cell_encoders import SceneCells
-from models.manifest import WordsInput, read_labels, read_manifest
+from models.manifest import WordsInput, read_manifest
 from models.text.questions import QuestionVocabulary
 from models.text.word_files import read_words
 from models.training.answering.course import Request, train_answerer

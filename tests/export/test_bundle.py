@@ -20,7 +20,8 @@ from export.order import Order
 from export.parity import ParityError
 from export.runtime import Graph, Inputs
 from models.bundle import check_bundle
-from models.manifest import read_labels, read_manifest
+from models.labels import read_labels
+from models.manifest import read_manifest
 from models.training.data import DataError
 from models.training.runs import read_record
 from service.engine.engine import Engine

@@ -14,7 +14,8 @@ from export.detection.bundle import DOMAINS, DetectorOrder, make_detector_bundle
 from export.detection.graph import grid, make_detector
 from export.operators import check_graph
 from models.bundle import check_bundle
-from models.manifest import read_labels, read_manifest
+from models.labels import read_labels
+from models.manifest import read_manifest
 from models.training.data import DataError
 from tests.detector import CLASSES, PLACES, SIZE_PX, make_detector_files, published_detector
 

@@ -9,7 +9,7 @@ from export.fitting import calibrate
 from models.calibration import energy_scores, softmax
 from models.evaluation.figures import Scored
 from models.evaluation.items import Item, Part
-from models.manifest import Label
+from models.labels import Label
 from models.training.taxonomy import LabelTable
 
 KINDS = tuple(Label(str(index), f"Bird {index}", {"family": "ab"[index % 2]}) for index in range(5))

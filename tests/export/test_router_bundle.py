@@ -12,7 +12,8 @@ from export import bundle as bundling
 from export.bundle import export_bundle
 from export.order import Order
 from models.bundle import check_bundle
-from models.manifest import read_labels, read_manifest
+from models.labels import read_labels
+from models.manifest import read_manifest
 from service.engine.backends.ort import OrtBackend
 from service.engine.bundle import load_bundle
 from tests.export.conftest import change_run

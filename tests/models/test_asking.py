@@ -13,7 +13,7 @@ from models.evaluation.asking import Answered, Asked, Refused, ask
 from models.evaluation.items import Item, Part, parts_of
 from models.evaluation.remote import canonical
 from models.evaluation.report import make_report, to_json, to_text, write_report
-from models.manifest import Label
+from models.labels import Label
 from models.training.data import DataError, read_dataset
 from tests.photosets import write_image_folder
 

@@ -10,14 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.bundle import check_bundle
-from models.manifest import (
-    FORMAT,
-    MANIFEST_BYTES_LIMIT,
-    BundleError,
-    parse_model_name,
-    read_labels,
-    read_manifest,
-)
+from models.labels import read_labels
+from models.manifest import FORMAT, MANIFEST_BYTES_LIMIT, BundleError, parse_model_name, read_manifest
 from tests.bundles import make_bundle, rewrite_manifest
 
 JSON = st.recursive(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.manifest import Label, read_labels
+from models.labels import Label, read_labels
 from models.training.data import DataError
 from models.training.taxonomy import TABLES, LabelTable, labels_for, read_levels, write_labels
 

@@ -19,7 +19,8 @@ from models.evaluation.trust import (
     unknown_table,
 )
 from models.evaluation.unknowns import UnknownFigures
-from models.manifest import Calibration, Label
+from models.labels import Label
+from models.manifest import Calibration
 
 LABELS = [Label("a", "A", {"family": "x"}), Label("b", "B", {"family": "x"}), Label("c", "C", {"family": "y"})]
 

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from models.manifest import read_labels, read_manifest
+from models.labels import read_labels
+from models.manifest import read_manifest
 from models.preprocess import Pixels, preprocess
 from service.engine.backends.ort import session_options
 

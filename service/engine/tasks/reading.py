@@ -16,7 +16,8 @@ from msgspec import UNSET, UnsetType
 
 from models import calibration
 from models.calibration import Floats, Ints
-from models.manifest import Label, Manifest
+from models.labels import Label
+from models.manifest import Manifest
 from service.answers import ClassifyAnswer, ImageSize, LabelSet, LevelSet, ModelRef, Parameters, Prediction, Rollup
 from service.engine.backends.base import Array
 from service.engine.bundle import Bundle

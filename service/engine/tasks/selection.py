@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.calibration import Floats
-from models.manifest import Label
+from models.labels import Label
 from service.errors import InvalidParameter
 
 #: Names that an error shows.

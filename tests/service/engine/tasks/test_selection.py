@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.manifest import Calibration, Label
+from models.labels import Label
+from models.manifest import Calibration
 from service.answers import ClassifyAnswer, Parameters
 from service.engine import Engine
 from service.engine.tasks.selection import Checklist
