@@ -12,6 +12,7 @@ counted for is only noted while it runs, and counted with that of others, or whe
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from typing import Final
@@ -42,6 +43,9 @@ SECONDS: Final = (
 NOTED_LIMIT: Final = 64
 LAG_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 BATCHES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+#: Reasons are shown before they came about, so that the first time is an increase; `Counters` says what they mean.
+REFUSALS: Final = ("wait", "deadline", "count", "bytes", "not-ready", "poison")
+RESTARTS: Final = ("crash", "wedge", "memory")
 CONFIDENCES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
@@ -101,7 +105,7 @@ class Metrics(Collector):
         self._confidences = Histogram("confidence", "Probability of the best class.", CONFIDENCES, "model")
         self._bodies = Histogram("body_seconds", "From the ASGI call to the end of the upload.", SECONDS)
         self._lags = Histogram("loop_lag_seconds", "How late the event loop runs a timer.", LAG_SECONDS)
-        self._uncertain = 0
+        self._uncertain: Counter[str] = Counter()
         self._explained = 0
         self._cached = {True: 0, False: 0}
         self._stage_tallies = [self._stages.of(stage).observe for stage in ("queue", "decode", "infer", "post")]
@@ -133,7 +137,10 @@ class Metrics(Collector):
         for (task, model, status), count in self._requests.items():
             requests.add_metric([task, model, str(status)], count)
         yield requests
-        yield _total("uncertain", "Answers that were marked uncertain.", self._uncertain)
+        uncertain = _counter("uncertain", "Answers that were marked uncertain.", "model")
+        for model, count in self._uncertain.items():
+            uncertain.add_metric([model], count)
+        yield uncertain
         yield _total("explain", "Answers with an explanation.", self._explained)
         looks = _counter("feature_cache", "Photos whose features were asked for, and whether they were kept.", "result")
         looks.add_metric(["hit"], self._cached[True])
@@ -168,7 +175,7 @@ class Metrics(Collector):
             self._batches.of(result.model).observe(result.batch)
             if result.confidence is not None:
                 self._confidences.of(result.model).observe(result.confidence)
-            self._uncertain += result.uncertain
+            self._uncertain[result.model] += result.uncertain
             self._explained += is_explained
             if result.cached is not None:
                 self._cached[result.cached] += 1
@@ -208,10 +215,10 @@ class BusCollector(Collector):
     def _counters(self) -> Iterator[Metric]:
         counters = self._bus.counters
         refused = _counter("refused", "Requests that were not admitted.", "reason")
-        for reason, count in counters.refused.items():
+        for reason, count in (dict.fromkeys(REFUSALS, 0) | counters.refused).items():
             refused.add_metric([reason], count)
         restarts = _counter("worker_restarts", "Workers that took another's place.", "reason")
-        for reason, count in counters.restarts.items():
+        for reason, count in (dict.fromkeys(RESTARTS, 0) | counters.restarts).items():
             restarts.add_metric([reason], count)
         releases = _counter("batch_release", "Requests handed to a worker.", "model", "reason")
         for (model, reason), count in counters.releases.items():
@@ -223,20 +230,23 @@ class BusCollector(Collector):
         yield _total("poison", "Requests that alone brought a worker down.", counters.poisoned)
         yield _total("late_answers", "Answers that nobody waited for any more.", counters.late)
         yield _total("bus_reconnects", "Times that other hosts came into reach again.", counters.reconnects)
+        yield _value("bus_local_only", "1 while other hosts are out of reach.", self._bus.reach == "local-only")
 
     def _workers(self) -> Iterator[Metric]:
         up = _gauge("worker_up", "1 for a worker that takes requests, 0 for one that drains.", "worker")
         held = _gauge("worker_held", "Requests that a worker holds.", "worker")
+        credit = _gauge("worker_credit", "Requests that a worker may hold.", "worker", "device")
         memory = _gauge("worker_memory_bytes", "Resident memory.", "worker")
         busy = _gauge("engine_busy_ratio", "Share of lane time spent in inference.", "worker")
         for view in self._bus.workers():
             worker = [view.hello.worker]
             up.add_metric(worker, 0 if view.draining else 1)
             held.add_metric(worker, view.held)
+            credit.add_metric([*worker, view.hello.device], view.hello.credit)
             if view.heartbeat is not None:
                 memory.add_metric(worker, view.heartbeat.memory_bytes)
                 busy.add_metric(worker, view.heartbeat.busy_ratio)
-        yield from (up, held, memory, busy)
+        yield from (up, held, credit, memory, busy)
 
     def _model_info(self) -> Metric:
         family = InfoMetricFamily(f"{NAMESPACE}_model", "Models that are served.")

@@ -16,7 +16,7 @@ NAMES = {
     "fieldmark_loop_lag_seconds_bucket": {"le"},
     "fieldmark_batch_size_bucket": {"model", "le"},
     "fieldmark_confidence_bucket": {"model", "le"},
-    "fieldmark_uncertain_total": set(),
+    "fieldmark_uncertain_total": {"model"},
     "fieldmark_explain_total": set(),
     "fieldmark_feature_cache_total": {"result"},
     "fieldmark_queue_depth": {"route", "model"},
@@ -30,9 +30,11 @@ NAMES = {
     "fieldmark_poison_total": set(),
     "fieldmark_late_answers_total": set(),
     "fieldmark_bus_reconnects_total": set(),
+    "fieldmark_bus_local_only": set(),
     "fieldmark_batch_release_total": {"model", "reason"},
     "fieldmark_worker_up": {"worker"},
     "fieldmark_worker_held": {"worker"},
+    "fieldmark_worker_credit": {"worker", "device"},
     "fieldmark_worker_restarts_total": {"reason"},
     "fieldmark_worker_memory_bytes": {"worker"},
     "fieldmark_engine_busy_ratio": {"worker"},
@@ -87,6 +89,26 @@ def test_what_the_bus_counts_is_read_when_asked(bus: FakeBus, metrics: Metrics) 
     assert seen["fieldmark_queue_bytes", frozenset()] == 1234
     bus.counters.expired = 40
     assert samples(metrics)["fieldmark_expired_total", frozenset()] == 40
+
+
+def test_what_has_not_happened_yet_is_counted_from_zero(metrics: Metrics) -> None:
+    seen = samples(metrics)
+    assert seen["fieldmark_refused_total", frozenset({("reason", "bytes")})] == 0
+    assert seen["fieldmark_worker_restarts_total", frozenset({("reason", "wedge")})] == 0
+
+
+def test_a_model_that_was_always_sure_is_counted_too(metrics: Metrics) -> None:
+    for model, uncertain in (("a@1", False), ("b@1", True), ("b@1", True)):
+        metrics.count_answer(answered(model=model, uncertain=uncertain), is_explained=False)
+    seen = samples(metrics)
+    assert [seen["fieldmark_uncertain_total", frozenset({("model", model)})] for model in ("a@1", "b@1")] == [0, 2]
+
+
+def test_a_host_that_is_alone_says_so(bus: FakeBus, metrics: Metrics) -> None:
+    alone = ("fieldmark_bus_local_only", frozenset())
+    assert samples(metrics)[alone] == 0
+    bus.reach = "local-only"
+    assert samples(metrics)[alone] == 1
 
 
 def test_a_draining_worker_is_not_up(bus: FakeBus, metrics: Metrics) -> None:

@@ -237,7 +237,7 @@ def test_the_figures_of_an_answer_are_counted() -> None:
     assert 'fieldmark_stage_seconds_sum{stage="infer"} 0.008' in lines
     assert 'fieldmark_batch_size_sum{model="birds@1.0.0"} 4.0' in lines
     assert 'fieldmark_confidence_bucket{le="0.95",model="birds@1.0.0"} 0.0' in lines
-    assert "fieldmark_uncertain_total 1.0" in lines
+    assert 'fieldmark_uncertain_total{model="birds@1.0.0"} 1.0' in lines
     assert "fieldmark_explain_total 1.0" in lines
     assert "fieldmark_body_seconds_count 1.0" in lines
 
