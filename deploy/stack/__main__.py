@@ -1,6 +1,6 @@
 """Bring up the stack of docker-compose.yml without Docker: `python -m deploy.stack`, as root. Ctrl-C ends it.
 
-Says where the gateway and Prometheus are, and how to cut a worker's host off; everything else is the processes' own log.
+Says where the gateway, Prometheus and Grafana are, and how to cut a worker's host off; everything else is the processes' own log.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ def main() -> int:
             stack.wait_ready(workers)
             sys.stderr.write(f"gateway     {stack.url('gateway', 8000)} with {workers} workers\n")
             sys.stderr.write(f"its key     {stack.key}\n")
-            if "prometheus" in stack.hosts:
-                sys.stderr.write(f"prometheus  {stack.url('prometheus', 9090)}\n")
+            for name, port in (("prometheus", 9090), ("grafana", 3000)):
+                if name in stack.hosts:
+                    sys.stderr.write(f"{name:<11} {stack.url(name, port)}\n")
             for name in stack.left_out:
                 sys.stderr.write(f"{name} is not installed and was left out\n")
             signal.pause()

@@ -87,7 +87,7 @@ def test_compose_keeps_to_the_compose_specification() -> None:
 
 
 def test_compose_starts_what_a_service_of_several_hosts_needs() -> None:
-    assert list(SERVICES) == ["redis", "gateway", "worker", "prometheus"]
+    assert list(SERVICES) == ["redis", "gateway", "worker", "prometheus", "grafana"]
     assert list(OURS) == ["gateway", "worker"]
     assert SERVICES["worker"]["deploy"]["replicas"] == 2
 
@@ -161,11 +161,19 @@ def test_compose_gives_arguments_that_the_process_knows(name: str) -> None:
 
 
 def test_prometheus_asks_the_gateway_by_the_name_that_it_has() -> None:
-    config = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())
+    config = yaml.safe_load((ROOT / "deploy" / "monitoring" / "prometheus.yml").read_text())
     targets = [
         target for job in config["scrape_configs"] for group in job["static_configs"] for target in group["targets"]
     ]
     assert [target.split(":")[0] for target in targets] == ["gateway"]
+
+
+def test_grafana_asks_prometheus_by_the_name_that_it_has_and_lets_nobody_in_but_viewers() -> None:
+    sources = yaml.safe_load((ROOT / "deploy/monitoring/grafana/datasources/prometheus.yml").read_text())["datasources"]
+    assert [source["url"] for source in sources] == ["http://prometheus:9090"]
+    given = SERVICES["grafana"]["environment"]
+    assert given["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert given["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
 
 
 def test_every_image_of_ours_can_reach_redis() -> None:

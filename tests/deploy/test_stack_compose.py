@@ -17,7 +17,9 @@ def test_our_processes_run_as_the_image_runs_them() -> None:
     assert SERVICES["worker"].replicas == 2
 
 
-@pytest.mark.parametrize(("name", "program"), [("redis", "redis-server"), ("prometheus", "prometheus")])
+@pytest.mark.parametrize(
+    ("name", "program"), [("redis", "redis-server"), ("prometheus", "prometheus"), ("grafana", "grafana")]
+)
 def test_other_programs_are_named_by_the_file(name: str, program: str) -> None:
     assert SERVICES[name].command[0] == program
 
@@ -30,7 +32,7 @@ def test_paths_of_the_image_are_those_of_the_repository(tmp_path: Path) -> None:
 
 def test_a_mounted_file_is_found_and_a_volume_becomes_a_folder(tmp_path: Path) -> None:
     command, _ = SERVICES["prometheus"].on_host(tmp_path)
-    assert f"--config.file={ROOT / 'deploy' / 'prometheus.yml'}" in command
+    assert f"--config.file={ROOT / 'deploy' / 'monitoring' / 'prometheus.yml'}" in command
     assert f"--storage.tsdb.path={tmp_path / 'prometheus'}" in command
     assert (tmp_path / "prometheus").is_dir()
 
@@ -40,6 +42,12 @@ def test_a_secret_is_a_file_that_the_stack_made(tmp_path: Path) -> None:
     _, environment = SERVICES["gateway"].on_host(tmp_path)
     assert environment["FIELDMARK_KEYS_FILE"] == str(tmp_path / KEYS)
     assert (tmp_path / KEYS).read_text() == "made"
+
+
+def test_a_mounted_folder_is_found_where_the_environment_names_it(tmp_path: Path) -> None:
+    _, environment = SERVICES["grafana"].on_host(tmp_path)
+    assert environment["GF_PATHS_PROVISIONING"] == str(ROOT / "deploy" / "monitoring" / "grafana")
+    assert environment["GF_PATHS_DATA"] == str(tmp_path / "grafana")
 
 
 def test_a_path_is_replaced_only_where_it_is_the_whole_one(tmp_path: Path) -> None:

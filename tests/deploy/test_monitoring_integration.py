@@ -1,0 +1,135 @@
+"""The rules under promtool, and every panel against a real Prometheus that watches a real service at work."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from tests.bundles import make_bundle, solid_photo
+from tests.deploy.monitoring import MONITORING, RULES, Asked, queries
+from tests.drills.service_process import PATIENCE_S, RunningService, service
+from tests.pointing_bundles import make_answer_bundle, make_ground_bundle
+from tests.service.bus.redis_server import free_port
+
+RULE_TESTS = sorted((Path(__file__).parent / "rules").glob("*_test.yml"))
+#: Short, so that the figures of minutes are there within seconds.
+EVERY = "1s"
+LOOK_EVERY_S = 0.5
+RED = solid_photo()
+
+
+def program(name: str) -> str:
+    """Where a program of Debian's package `prometheus` is, or a skip."""
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"needs {name} (Debian: apt install prometheus)")
+    return path
+
+
+def test_prometheus_takes_the_configuration_with_its_rules() -> None:
+    _run(program("promtool"), "check", "config", str(MONITORING / "prometheus.yml"))
+
+
+@pytest.mark.parametrize("path", RULE_TESTS, ids=lambda path: path.stem)
+def test_rules_say_of_known_metrics_what_they_should(path: Path) -> None:
+    _run(program("promtool"), "test", "rules", str(path))
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """A service with a model for each task."""
+    store = tmp_path_factory.mktemp("store")
+    make_bundle(store)
+    make_ground_bundle(store)
+    make_answer_bundle(store)
+    with service(store, "--lanes", "1") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def prometheus(running: RunningService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """Prometheus with the project's configuration, which watches that service and looks often."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    _write_configuration(folder, f"127.0.0.1:{running.port}")
+    address = f"127.0.0.1:{free_port()}"
+    command = [program("prometheus"), f"--config.file={folder / 'prometheus.yml'}", f"--web.listen-address={address}"]
+    process = subprocess.Popen([*command, f"--storage.tsdb.path={folder / 'data'}"], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    with process, httpx.Client(base_url=f"http://{address}/api/v1", timeout=PATIENCE_S, trust_env=False) as client:
+        try:
+            said = []
+            for line in process.stderr:
+                said.append(line)
+                if "ready to receive web requests" in line:
+                    break
+            else:
+                raise AssertionError("".join(said))
+            yield client
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def test_every_panel_shows_data_and_every_rule_holds_while_the_service_works(
+    running: RunningService, prometheus: httpx.Client
+) -> None:
+    waiting = queries()
+    until = time.monotonic() + PATIENCE_S
+    with httpx.Client(base_url=f"http://127.0.0.1:{running.port}", timeout=PATIENCE_S, trust_env=False) as client:
+        while waiting:
+            assert time.monotonic() < until, f"nothing to show: {waiting}"
+            _work(client)
+            waiting = [asked for asked in waiting if not _shows(prometheus, asked)]
+            if waiting:
+                time.sleep(LOOK_EVERY_S)
+    groups = prometheus.get("/rules").json()["data"]["groups"]
+    faults = {rule["name"]: rule["lastError"] for group in groups for rule in group["rules"] if rule.get("lastError")}
+    assert faults == {}
+    assert [group["name"] for group in groups]
+
+
+def _work(client: httpx.Client) -> None:
+    """Ask for something of each kind: each task, an explanation, what is wrong."""
+    asked: Sequence[tuple[str, dict[str, str], bytes, int]] = (
+        ("/v1/classify", {}, RED, 200),
+        ("/v1/classify", {"explain": "true"}, RED, 200),
+        ("/v1/classify", {}, b"no photo", 415),
+        ("/v1/ground", {"expression": "the red thing"}, RED, 200),
+        ("/v1/answer", {"question": "what is the thing"}, RED, 200),
+    )
+    for path, params, photo, status in asked:
+        assert client.post(path, params=params, content=photo).status_code == status
+
+
+def _shows(prometheus: httpx.Client, asked: Asked) -> bool:
+    """Whether a query gives at least one series with a number; a query that Prometheus does not take fails the test."""
+    answer = prometheus.get("/query", params={"query": asked.expr}).json()
+    assert answer["status"] == "success", f"{asked}: {answer}"
+    return any(not math.isnan(float(series["value"][1])) for series in answer["data"]["result"])
+
+
+def _write_configuration(folder: Path, target: str) -> None:
+    config: dict[str, Any] = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
+    config["global"] = {"scrape_interval": EVERY, "evaluation_interval": EVERY}
+    config["scrape_configs"][0]["static_configs"][0]["targets"] = [target]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    (folder / "rules").mkdir()
+    for path in RULES:
+        rules = yaml.safe_load(path.read_text())
+        for group in rules["groups"]:
+            group["interval"] = EVERY
+        (folder / "rules" / path.name).write_text(yaml.safe_dump(rules))
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
