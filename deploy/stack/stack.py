@@ -1,7 +1,8 @@
 """A running stack: the services of the compose file, each on a host of its own, started in order and ended in reverse.
 
 Owns the processes, and the one key that its gateway knows. A service whose program is not installed is left out where the
-others do without it (Prometheus, Grafana); a process that ends too early is said so. Ends as Docker does: SIGTERM, and after the grace period SIGKILL.
+others do without it (Prometheus, Grafana); a process that ends too early is said so. Ends as Docker does: SIGTERM, and after
+the grace period SIGKILL.
 """
 
 from __future__ import annotations
