@@ -18,10 +18,11 @@ from models.layers.boxes import cell_centres
 from models.referring import Referring
 from models.text.expressions import CLS, SEP
 from models.training.data import DataError
+from models.training.dressing import Dress, Wardrobe
 from models.training.grounding import course, pictures
 from models.training.grounding.beginning import waves
 from models.training.grounding.learner import Learner
-from models.training.grounding.lessons import Lessons, Reader
+from models.training.grounding.lessons import Dressing, Lessons, Reader
 from models.training.grounding.pictures import Picture, draw_picture, list_pictures, part_scenes
 from models.training.grounding.pretext import Detector, cell_targets, detection_loss
 from models.training.grounding.record import load_grounding
@@ -157,6 +158,29 @@ def test_the_same_command_again_changes_nothing(ran: Ran) -> None:
     before = load_grounding(ran.out).model.state_dict()
     again = course.train_grounding(request(ran.root, ran.out)).state_dict()
     assert all(torch.equal(weight, again[name]) for name, weight in before.items())
+
+
+def test_a_run_can_start_from_another(ran: Ran, tmp_path: Path) -> None:
+    asked = request(ran.root, tmp_path / "further", replace(RECIPE, lr=1e-12, epochs=1))
+    further = course.train_grounding(replace(asked, init=ran.out)).state_dict()
+    start = load_grounding(ran.out).model.state_dict()
+    assert all(torch.allclose(weight, start[name], atol=1e-6) for name, weight in further.items())
+    other = replace(RECIPE, head="cls")
+    with pytest.raises(DataError, match="another shape"):
+        course.train_grounding(replace(request(ran.root, tmp_path / "other", other), init=ran.out))
+
+
+def test_an_epoch_is_dressed_by_its_share_and_the_same_each_time(ran: Ran) -> None:
+    pool, reader = gather(ran).train, Reader(load_grounding(ran.out).words, reads_text=True)
+    wardrobe = Wardrobe({"dog": (Dress("", "puppy", "on"),), "car": (Dress("", "car", "on"),)})
+
+    def epoch(share: float) -> list[list[int]]:
+        lessons = Lessons(pool, reader, 0.25, Dressing(wardrobe, share))
+        return next(lessons.epoch(1, 16, 0)).tokens.tolist()
+
+    assert epoch(1.0) == epoch(1.0)
+    assert epoch(0.0) == next(Lessons(pool, reader, 0.25).epoch(1, 16, 0)).tokens.tolist()
+    assert epoch(1.0) != epoch(0.0)
 
 
 def test_another_recipe_in_the_same_folder_is_refused(ran: Ran) -> None:

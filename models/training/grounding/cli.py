@@ -26,7 +26,11 @@ def train_grounding(
     weights: Annotated[Path, typer.Option(help="Published weights of the backbone.")],
     words: Annotated[Path, typer.Option(help="Folder of all-MiniLM-L6-v2: model.safetensors and tokenizer.json.")],
     pool: Annotated[Path, typer.Option(help="Folder in which pictures' features are kept; runs share it.")],
-    human: Annotated[Path | None, typer.Option(help="Table of people's expressions, whose words are kept too.")] = None,
+    human: Annotated[
+        Path | None,
+        typer.Option(help="Table of people's expressions, in whose words some of the generated are dressed."),
+    ] = None,
+    init: Annotated[Path | None, typer.Option(help="A run to start from, in place of published weights.")] = None,
     backbone: Annotated[Literal["yolox_nano", "efficientnet_lite0"], typer.Option(help="What sees.")] = "yolox_nano",
     head: Annotated[Literal["cls", "cell"], typer.Option(help="What tells the box: [CLS], or every cell.")] = "cell",
     without: Annotated[
@@ -52,7 +56,7 @@ def train_grounding(
         recipe = _reduced(recipe, without or [])
         if epochs is not None:
             recipe = replace(recipe, epochs=epochs)
-        train(Request(data, out, recipe, weights, words, pool, human, limit))
+        train(Request(data, out, recipe, weights, words, pool, human, limit, init))
         sys.stdout.write(f"{out}\n")
 
 

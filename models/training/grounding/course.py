@@ -20,13 +20,14 @@ from models.referring import Referring
 from models.text.vocabulary import VOCABULARY_NAME
 from models.text.word_files import write_words
 from models.training.data import DataError
+from models.training.dressing import read_wardrobe
 from models.training.grounding.beginning import Language, begin, load_stages, read_language
 from models.training.grounding.learner import Learner, loss_of_learner
-from models.training.grounding.lessons import GroundBatch, Lessons, Reader
+from models.training.grounding.lessons import Dressing, GroundBatch, Lessons, Reader
 from models.training.grounding.pictures import Picture, list_pictures, part_scenes
 from models.training.grounding.pool import Pool, Sight, keep_pool
 from models.training.grounding.pretext import learn_to_detect
-from models.training.grounding.record import GroundRecord, build_learner
+from models.training.grounding.record import GroundRecord, build_learner, take_over
 from models.training.grounding.validation import validate
 from models.training.human_words import read_human_expressions
 from models.training.loop import STATE_NAME, Run
@@ -45,7 +46,8 @@ class Request:
     """What to train, on what, into which folder.
 
     `weights` are the published ones of the backbone, `words` the folder of the language's (`model.safetensors` and
-    `tokenizer.json`), `pool` the folder of kept features, `human` a table of people's expressions whose words are kept too.
+    `tokenizer.json`), `pool` the folder of kept features, `human` a table of people's expressions, in whose words some of the
+    generated ones are dressed. `init` is a finished run of the same shape whose weights to start from.
     """
 
     data: Path
@@ -56,6 +58,7 @@ class Request:
     pool: Path
     human: Path | None = None
     limit: int | None = None
+    init: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +81,21 @@ def train_grounding(request: Request) -> Referring:
     recipe = request.recipe
     torch.manual_seed(recipe.seed)
     material = gather(request)
-    language = _language(request, material)
-    record = GroundRecord(recipe, language.words.size, request.weights.name, request.words.name, request.limit)
+    human = [] if request.human is None else read_human_expressions(request.human)
+    language = _language(request, material, human)
+    start = None if request.init is None else request.init.name
+    record = GroundRecord(recipe, language.words.size, request.weights.name, request.words.name, request.limit, start)
     write_record(request.out, record)
     write_words(request.out / VOCABULARY_NAME, language.words)
     torch.manual_seed(recipe.seed)
     learner = build_learner(record)
     if not (request.out / STATE_NAME).exists():
-        begin(learner.model, material.vision, request.words, language.rows, recipe.position_scale)
-    return _run(learner, material, language, request.out)
+        if request.init is None:
+            begin(learner.model, material.vision, request.words, language.rows, recipe.position_scale)
+        else:
+            take_over(learner, request.init, language.words)
+    dressing = Dressing(read_wardrobe(human), recipe.dressed_share) if human else None
+    return _run(learner, material, language, request.out, dressing)
 
 
 def gather(request: Request) -> Material:
@@ -123,18 +132,18 @@ def gather(request: Request) -> Material:
         )
 
 
-def _language(request: Request, material: Material) -> Language:
+def _language(request: Request, material: Material, human: Sequence[str]) -> Language:
     """The words that are said in training, and those that people use where their expressions are given."""
-    texts = [said.text for told in material.train.said for said in told]
-    if request.human is not None:
-        texts += read_human_expressions(request.human)
+    texts = [*(said.text for told in material.train.said for said in told), *human]
     return read_language(request.words, texts, TEXT_PIECES)
 
 
-def _run(learner: Learner, material: Material, language: Language, folder: Path) -> Referring:
+def _run(
+    learner: Learner, material: Material, language: Language, folder: Path, dressing: Dressing | None
+) -> Referring:
     recipe = learner.recipe
     reader = Reader(language.words, reads_text=recipe.reads_text)
-    lessons = Lessons(material.train, reader, recipe.absent_share)
+    lessons = Lessons(material.train, reader, recipe.absent_share, dressing)
     held_out = Lessons(material.validation, reader, recipe.absent_share)
     steps = min(STEPS_AN_EPOCH, max(1, len(lessons.all()) // recipe.batch))
     run = Run(learner, recipe.schedule, folder, steps, recipe.seed)

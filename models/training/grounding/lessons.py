@@ -1,7 +1,7 @@
 """Batches of expressions about the pictures of a pool: features, word pieces, truth.
 
 Owns which expressions an epoch asks, from a seed, and the way from what is said to tensors, the same for learning and
-validating. A share of what is asked means nothing in its picture.
+validating. A share of what is asked means nothing in its picture, and a share of either sort is dressed in people's words.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from random import Random
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor
 
 from models.text.expressions import CLS, SEP, EncodedExpression, PieceVocabulary
+from models.training.dressing import Wardrobe
 from models.training.grounding.pool import Pool, Said
 from models.training.nouns import CLASSES
 
@@ -75,20 +78,36 @@ class Reader:
         return tokens[:, :longest], mask[:, :longest]
 
 
-class Lessons:
-    """The expressions of a pool."""
+@dataclass(frozen=True, slots=True)
+class Dressing:
+    """Which share of an epoch's expressions is dressed, and in what."""
 
-    def __init__(self, pool: Pool, reader: Reader, absent_share: float) -> None:
+    wardrobe: Wardrobe
+    share: float
+
+    def __call__(self, said: Said, rng: Random) -> Said:
+        """The expression, perhaps dressed."""
+        if rng.random() >= self.share:
+            return said
+        return msgspec.structs.replace(said, text=self.wardrobe.dress(said.text, rng))
+
+
+class Lessons:
+    """The expressions of a pool; those of an epoch are dressed where there is a `dressing`."""
+
+    def __init__(self, pool: Pool, reader: Reader, absent_share: float, dressing: Dressing | None = None) -> None:
         self._pool = pool
         self._reader = reader
         self._absent_share = absent_share
+        self._dressing = dressing
         self._true = [[said for said in told if said.box is not None] for told in pool.said]
         self._absent = [[said for said in told if said.box is None] for told in pool.said]
 
     def epoch(self, steps: int, batch: int, seed: int) -> Iterator[GroundBatch]:
         """So many batches of drawn expressions, each prepared while the step before it is taken."""
         rng = np.random.default_rng(seed)
-        drawn = [[self._draw(rng) for _ in range(batch)] for _ in range(steps)]
+        words = Random(seed)
+        drawn = [[self._draw(rng, words) for _ in range(batch)] for _ in range(steps)]
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="lessons") as pool:
             ready = pool.submit(self.batch, drawn[0])
             for step in range(steps):
@@ -116,10 +135,11 @@ class Lessons:
         """Every expression of the pool."""
         return [Asked(place, said) for place, told in enumerate(self._pool.said) for said in told]
 
-    def _draw(self, rng: np.random.Generator) -> Asked:
+    def _draw(self, rng: np.random.Generator, words: Random) -> Asked:
         """An expression about a random picture that has one of the wanted sort."""
         told = self._absent if rng.random() < self._absent_share else self._true
         place = int(rng.integers(len(told)))
         while not told[place]:
             place = int(rng.integers(len(told)))
-        return Asked(place, told[place][int(rng.integers(len(told[place])))])
+        said = told[place][int(rng.integers(len(told[place])))]
+        return Asked(place, said if self._dressing is None else self._dressing(said, words))

@@ -14,6 +14,7 @@ from models.referring import Referring
 from models.text.expressions import PieceVocabulary
 from models.text.vocabulary import VOCABULARY_NAME
 from models.text.word_files import read_words
+from models.training.data import DataError
 from models.training.grounding.learner import Learner
 from models.training.recipes.grounding import GroundRecipe
 from models.training.records import read_record_as, read_state
@@ -24,7 +25,7 @@ class GroundRecord:
     """What a run is: two runs with equal records do the same.
 
     `weights` and `words` name the files that the visual branch and the language began with, `pieces` counts the ids of the
-    vocabulary, `limit` the photos where not all were used.
+    vocabulary, `limit` the photos where not all were used, `init` the run whose weights it began with.
     """
 
     recipe: GroundRecipe
@@ -32,6 +33,7 @@ class GroundRecord:
     weights: str
     words: str
     limit: int | None = None
+    init: str | None = None
     system: Literal["referring"] = "referring"
 
 
@@ -47,6 +49,21 @@ class Trained(NamedTuple):
 def build_learner(record: GroundRecord) -> Learner:
     """The untrained learner of a run."""
     return Learner(Referring(record.recipe.shape(record.pieces)), record.recipe)
+
+
+def take_over(learner: Learner, folder: Path, words: PieceVocabulary) -> None:
+    """Begin with the averaged weights of another run.
+
+    Raises:
+        DataError: there is no such run, or its shape or its words are others.
+    """
+    state = read_state(folder)
+    if read_words(folder / VOCABULARY_NAME, PieceVocabulary) != words:
+        raise DataError(f"{folder} was trained with other words")
+    try:
+        learner.load_state_dict(state["averaged"])
+    except RuntimeError as error:
+        raise DataError(f"{folder} holds a model of another shape") from error
 
 
 def load_grounding(folder: Path) -> Trained:

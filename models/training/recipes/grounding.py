@@ -49,6 +49,7 @@ class GroundRecipe:
     true_said: int = 14  # expressions kept of a picture, and of those that mean nothing in it
     absent_said: int = 6
     absent_share: float = 0.25
+    dressed_share: float = 0.35  # where people's expressions are given
     earlier_weight: float = 0.5
     alignment_weight: float = 0.2
     named_weight: float = 0.2
