@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from typing import Final
 
+import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -32,9 +33,11 @@ from service.bus.base import GatewayBus, Outcome
 from service.bus.messages import Result
 from service.catalog import ModelEntry
 
-__all__ = ["CONTENT_TYPE_LATEST", "BusCollector", "Metrics"]
+__all__ = ["CONTENT_TYPE_LATEST", "BusCollector", "Metrics", "Questions"]
 
 NAMESPACE: Final = "fieldmark"
+#: Label of a request that has no task, which is no question, or no model.
+NONE: Final = "none"
 #: Seconds; 1 ms to 10 s, denser where a request usually lies.
 SECONDS: Final = (
     0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0,
@@ -84,12 +87,32 @@ class Histogram:
             tally = self._tallies[values] = Tally(self._bounds)
         return tally
 
+    def tallies(self) -> Iterable[tuple[tuple[str, ...], Tally]]:
+        """Give each tally with its label values."""
+        return self._tallies.items()
+
     def family(self) -> Metric:
         """Describe it for a scrape."""
         family = HistogramMetricFamily(self._name, self._text, labels=self._labels)
         for values, tally in self._tallies.items():
             family.add_metric(values, tally.buckets(), tally.total)
         return family
+
+
+class Questions(msgspec.Struct, frozen=True):
+    """What became of the questions so far: answered, refused with 429, or failed in any other way.
+
+    `latency` counts them by the seconds that they took: up to each of `bounds_s`, without those before it, and last beyond
+    all. `batch_sum` adds up, for `batch_count` answers, how many questions shared their inference.
+    """
+
+    answered: int
+    refused: int
+    failed: int
+    bounds_s: tuple[float, ...]
+    latency: list[int]
+    batch_count: int
+    batch_sum: float
 
 
 class Metrics(Collector):
@@ -124,7 +147,7 @@ class Metrics(Collector):
 
     def count_unread(self, status: int) -> None:
         """Count a request that was refused before there was one: its head, or its connection."""
-        self._count("none", "none", status)
+        self._count(NONE, NONE, status)
 
     def count_answer(self, outcome: Outcome, *, is_explained: bool) -> None:
         """Count what a worker answered, before the request that asked for it."""
@@ -155,6 +178,24 @@ class Metrics(Collector):
             self._lags,
         ):
             yield histogram.family()
+
+    def questions(self) -> Questions:
+        """Sum up the questions of all tasks and models; what has no task, such as a page, is none."""
+        self._settle()
+        counts = {"answered": 0, "refused": 0, "failed": 0}
+        for (task, _, status), count in self._requests.items():
+            if task != NONE:
+                counts["answered" if status // 100 == 2 else "refused" if status == 429 else "failed"] += count
+        asked = [tally for (task, _), tally in self._seconds.tallies() if task != NONE]
+        latency = [sum(column) for column in zip(*(tally.counts for tally in asked), strict=True)]
+        batches = [tally for _, tally in self._batches.tallies()]
+        return Questions(
+            **counts,
+            bounds_s=SECONDS,
+            latency=latency or [0] * (len(SECONDS) + 1),
+            batch_count=sum(sum(tally.counts) for tally in batches),
+            batch_sum=sum(tally.total for tally in batches),
+        )
 
     def render(self) -> bytes:
         """Write all metrics in Prometheus' text format."""

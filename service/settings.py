@@ -25,6 +25,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+PORT_LIMIT = 65_535
 FEATURE_CACHE_BYTES = 32 << 20
 PREFIX = "FIELDMARK_"
 FILE_NAME = "fieldmark.toml"
@@ -42,7 +43,14 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=FILE_NAME, frozen=True, extra="forbid")
 
     host: str = Field("127.0.0.1", description="Address to listen on; a public one needs keys or --insecure.")
-    port: int = Field(8000, ge=0, le=65_535, description="TCP port; 0 lets the system choose.")
+    port: int = Field(8000, ge=0, le=PORT_LIMIT, description="TCP port; 0 lets the system choose.")
+    internal_host: str = Field("127.0.0.1", description="Address of the internal port: figures, readiness in full.")
+    internal_port: int | None = Field(
+        None,
+        ge=0,
+        le=PORT_LIMIT,
+        description="The internal TCP port; by default the one after `port`, where that is not 0.",
+    )
     keys_file: Path | None = Field(
         None, description="File of the keys that may ask (`fieldmark keys` writes it); none: whoever reaches the port."
     )
@@ -115,11 +123,17 @@ class Settings(BaseSettings):
             raise ValueError(f"it must begin with {', '.join(REDIS_SCHEMES)}")
         return value
 
-    @field_validator("host")
+    @field_validator("host", "internal_host")
     @classmethod
     def _bare_host(cls, value: str) -> str:
         """Take an IPv6 address in the brackets that it has in a URL, too."""
         return value[1:-1] if value.startswith("[") and value.endswith("]") else value
+
+    @property
+    def internal_address(self) -> tuple[str, int]:
+        """Host and port of the internal port; 0 lets the system choose."""
+        after = self.port + 1 if 0 < self.port < PORT_LIMIT else 0
+        return self.internal_host, after if self.internal_port is None else self.internal_port
 
     @classmethod
     def settings_customise_sources(

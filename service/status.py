@@ -3,7 +3,7 @@
 Owns the words on the pipe, both ends of it, and the promise that a child dies with its parent. What follows from a
 message is the supervisor's affair. The lines:
 
-    ready [WORD ...]    it can serve; the gateway adds its host and port
+    ready [WORD ...]    it can serve; the gateway adds its host, port and internal port
     beat                it is alive, about once a second
     wedged REASON       an inference makes no progress
     memory BYTES        it is above its memory bound

@@ -26,6 +26,8 @@ from service.keys import Scope, add_key
 
 READY_TIMEOUT_S = 120.0
 GRACE_S = 40.0
+#: Where the gateway of the compose file tells how it is doing.
+INTERNAL_PORT = 8001
 OPTIONAL = frozenset({"prometheus", "grafana"})
 LOOK_EVERY_S = 0.1
 
@@ -101,7 +103,7 @@ class Stack:
         """How many workers the gateway shows; None while it does not answer."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _AnyStatus())
         try:
-            with opener.open(self.url("gateway", 8000) + "/readyz", timeout=LOOK_EVERY_S * 50) as answer:
+            with opener.open(self.url("gateway", INTERNAL_PORT) + "/readyz", timeout=LOOK_EVERY_S * 50) as answer:
                 return len(json.load(answer)["workers"])
         except OSError:
             return None

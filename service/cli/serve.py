@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
 def serve(
     host: Annotated[str | None, typer.Option(help=about("host"))] = None,
     port: Annotated[int | None, typer.Option(help=about("port"))] = None,
+    internal_port: Annotated[int | None, typer.Option(help=about("internal_port"))] = None,
     store: Annotated[list[Path] | None, typer.Option(help=about("store"), metavar="FOLDER")] = None,
     device: Annotated[Device | None, typer.Option(help=about("device"))] = None,
     workers: Annotated[int | None, typer.Option(help=about("workers"))] = None,
@@ -41,6 +42,7 @@ def serve(
         {
             "host": host,
             "port": port,
+            "internal_port": internal_port,
             "store": store or None,
             "device": device,
             "workers": workers,

@@ -25,7 +25,7 @@ from service.gateway.keyring import KeyRing
 from service.gateway.openapi import describe
 from service.gateway.problems import write_failure
 from service.gateway.router import Router
-from service.gateway.routes import console, docs, health, inference, models, photos
+from service.gateway.routes import console, docs, figures, health, inference, models, photos, stats
 from service.gateway.schema import PHOTO_TASKS, AskSchema
 from service.gateway.uploads import UploadLimits
 from service.keys import Scope as KeyScope
@@ -42,13 +42,7 @@ def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics, ring: KeyR
     schemas = {task: AskSchema(settings.timeout_ms, settings.timeout_limit_ms, task) for task in PHOTO_TASKS}
     limits = UploadLimits(settings.body_limit_bytes, settings.field_limit_bytes)
 
-    app = FastAPI(
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},
-    )
+    app = _bare_app()
     hot: dict[tuple[str, str], ASGIApp] = {}
     for task, schema in schemas.items():
         endpoint = photos.PhotoTask(task, bus, router, schema, limits, metrics)
@@ -57,16 +51,38 @@ def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics, ring: KeyR
         hot["POST", path] = Edge(Guard(endpoint, ring, KeyScope.INFER) if ring else endpoint, metrics)
     app.router.routes.extend(inference.InferenceApi(bus, router, schemas["classify"], limits, metrics).routes())
     app.include_router(models.models_routes(router))
-    app.include_router(health.health_routes(bus, router, metrics))
+    app.include_router(stats.stats_routes(bus, metrics))
+    app.include_router(health.health_routes(bus, router, in_full=ring is None))
     app.include_router(console.console_routes())
-    described = models.SCHEMAS + health.SCHEMAS
+    described = models.SCHEMAS + stats.SCHEMAS + health.SCHEMAS
     open_paths = OPEN_PATHS if ring is not None else None
     app.include_router(docs.docs_routes(cache(lambda: describe(app.routes, schemas, described, open_paths))))
-    app.add_exception_handler(HTTPException, _refuse)
     if ring is not None:
         app.add_middleware(Guard, ring=ring, needed=KeyScope.INFER)
     app.add_middleware(Edge, metrics=metrics)
     return Front(app, hot)
+
+
+def create_internal_app(bus: GatewayBus, metrics: Metrics) -> FastAPI:
+    """Put together what the internal port serves."""
+    app = _bare_app()
+    app.include_router(figures.figures_routes(metrics))
+    app.include_router(health.health_routes(bus, Router(lambda: bus.hellos)))
+    app.add_middleware(Edge, metrics=metrics)
+    return app
+
+
+def _bare_app() -> FastAPI:
+    """An application without any route, whose refusals have the service's own form."""
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.add_exception_handler(HTTPException, _refuse)
+    return app
 
 
 class Front:

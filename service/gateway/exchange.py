@@ -14,6 +14,7 @@ from typing import Any
 from starlette.types import Scope
 
 from service.errors import FieldmarkError
+from service.metrics import NONE
 
 #: A client's own id is taken over where it looks like this: short, and safe in a header, in JSON and in a log.
 _SANE_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:@+/=-]{0,127}")
@@ -21,9 +22,6 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:@+/=-]{0,127}")
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 _EXTENSION = "fieldmark.wire"
-
-#: Metric label of a request that has no task, or no model yet.
-NONE = "none"
 
 
 class Wire:

@@ -16,10 +16,8 @@ from service.gateway.keyring import KeyRing
 from service.keys import Key
 from service.keys import Scope as KeyScope
 
-#: What tells nothing of photos: whether it lives and serves, its figures, and the files of the pages, which ask as clients do.
-OPEN_PATHS = frozenset(
-    {"/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/v2/health/live", "/v2/health/ready"}
-)
+#: What tells nothing of photos and models: whether it lives and serves, and the files of the pages, which ask as clients do.
+OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json", "/v2/health/live", "/v2/health/ready"})
 OPEN_FOLDERS = ("/console/", "/docs/")
 
 

@@ -1,6 +1,6 @@
 """The gateway's process: its start and its end, each one readable function.
 
-Start: listening socket, bus, application, ready. End, at SIGTERM or SIGINT: take no new connections, answer what was
+Start: listening sockets, bus, application, ready. End, at SIGTERM or SIGINT: take no new connections, answer what was
 accepted, close the bus.
 """
 
@@ -10,11 +10,10 @@ import asyncio
 import contextlib
 import gc
 import importlib.util
-import socket
 
 from service.bus.base import GatewayBus
 from service.bus.local import LocalBus
-from service.gateway.keyring import KeyRing
+from service.gateway.doors import Doors, DoorShut, open_doors
 from service.gateway.loop import new_loop
 from service.keys import KeysFault
 from service.logs import get_logger
@@ -36,23 +35,16 @@ def run_gateway(settings: Settings, status: StatusPipe) -> int:
     if settings.redis_url is not None and importlib.util.find_spec("redis") is None:
         status.failed("redis_url is set, and the package redis is not installed: install the extra `redis`.")
         return 1
-    from service.gateway.server import listen
-
     try:
-        ring = KeyRing(settings.keys_file) if settings.keys_file is not None else None
-    except KeysFault as fault:
+        doors = open_doors(settings)
+    except (DoorShut, KeysFault) as fault:
         status.failed(str(fault))
         return 1
-    try:
-        listener = listen(settings.host, settings.port)
-    except OSError as error:
-        status.failed(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror or error}.")
-        return 1
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(_run(settings, status, listener, ring))
+        return runner.run(_run(settings, status, doors))
 
 
-async def _run(settings: Settings, status: StatusPipe, listener: socket.socket, ring: KeyRing | None) -> int:
+async def _run(settings: Settings, status: StatusPipe, doors: Doors) -> int:
     bus = _choose_bus(settings)
     try:
         await bus.start()
@@ -62,7 +54,7 @@ async def _run(settings: Settings, status: StatusPipe, listener: socket.socket, 
     metrics = Metrics()
     pulse = asyncio.create_task(_pulse(status, metrics))
     try:
-        await serve(settings, bus, metrics, listener, status, ring)
+        await serve(settings, bus, metrics, doors, status)
     finally:
         pulse.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -79,29 +71,24 @@ def _choose_bus(settings: Settings) -> LocalBus:
     return RedisBus(settings)
 
 
-async def serve(
-    settings: Settings,
-    bus: GatewayBus,
-    metrics: Metrics,
-    listener: socket.socket,
-    status: StatusPipe,
-    ring: KeyRing | None = None,
-) -> None:
-    """Serve on an open socket until a signal, then answer what was accepted and close the bus."""
-    from service.gateway.app import create_app
-    from service.gateway.server import GatewayServer
+async def serve(settings: Settings, bus: GatewayBus, metrics: Metrics, doors: Doors, status: StatusPipe) -> None:
+    """Serve on open sockets until a signal, then answer what was accepted and close the bus."""
+    from service.gateway.app import create_app, create_internal_app
+    from service.gateway.server import GatewayServer, serving_inside
 
-    host, port = listener.getsockname()[:2]
+    host, port = doors.public.getsockname()[:2]
+    internal_port = doors.internal.getsockname()[1]
 
     def has_started() -> None:
         # What is loaded stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        _log.info("gateway_ready", host=host, port=port)
-        status.ready(host, port)
+        _log.info("gateway_ready", host=host, port=port, internal_port=internal_port)
+        status.ready(host, port, internal_port)
 
-    server = GatewayServer(settings, create_app(settings, bus, metrics, ring), metrics, has_started)
-    await server.serve(sockets=[listener])
+    server = GatewayServer(settings, create_app(settings, bus, metrics, doors.ring), metrics, has_started)
+    async with serving_inside(settings, create_internal_app(bus, metrics), metrics, doors.internal):
+        await server.serve(sockets=[doors.public])
     _log.info("gateway_drained", is_forced=server.force_exit)
     await bus.drain(0 if server.force_exit else settings.drain_timeout_s)
 

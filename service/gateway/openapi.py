@@ -79,14 +79,12 @@ with a stable `type`:
 """
 
 
-def answers(body: type[msgspec.Struct] | str, *errors: type[FieldmarkError], **others: type[msgspec.Struct]) -> Any:
+def answers(body: type[msgspec.Struct], *errors: type[FieldmarkError], **others: type[msgspec.Struct]) -> Any:
     """Describe a route's responses as FastAPI takes them.
 
-    `body` is the structure of the 200 answer, or its media type. `others` gives bodies of further statuses, by name:
-    `unready` is 503.
+    `body` is the structure of the 200 answer. `others` gives bodies of further statuses, by name: `unready` is 503.
     """
-    content = {"text/plain": {"schema": {"type": "string"}}} if isinstance(body, str) else _json_content(body)
-    responses: dict[int | str, Any] = {200: {"description": "The answer.", "content": content}}
+    responses: dict[int | str, Any] = {200: {"description": "The answer.", "content": _json_content(body)}}
     responses |= _problems(errors)
     if "unready" in others:
         responses[503] = {"description": "It cannot serve now.", "content": _json_content(others["unready"])}

@@ -12,18 +12,18 @@ import functools
 import math
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import FrameType
 from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from service.gateway.doors import BACKLOG
 from service.gateway.protocol import ConnectionLimits, GatewayProtocol
 from service.metrics import Metrics
 from service.settings import Settings
 
-BACKLOG = 2048
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -81,24 +81,26 @@ class GatewayServer(uvicorn.Server):
         self._signals_seen.add(sig)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket; port 0 lets the system choose.
+class InternalServer(GatewayServer):
+    """Serves the internal port beside another, which hears the signals and tells this one when to end."""
 
-    Its protocol is named, not left at 0: asyncio turns Nagle's algorithm off only where it reads TCP there, and with it
-    on every answer waits some 40 ms for the client's delayed acknowledgement.
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
 
-    Raises:
-        OSError: the address is taken, unknown or not allowed.
-    """
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
-    )[0]
-    listener = socket.socket(family, kind, protocol)
+
+@contextlib.asynccontextmanager
+async def serving_inside(
+    settings: Settings, app: ASGIApp, metrics: Metrics, listener: socket.socket
+) -> AsyncIterator[None]:
+    """Serve the internal port until the block ends."""
+    has_started = asyncio.Event()
+    server = InternalServer(settings, app, metrics, has_started.set)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await has_started.wait()
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
+        yield
+    finally:
+        server.should_exit = True
+        await serving

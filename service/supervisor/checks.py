@@ -39,17 +39,20 @@ def check_start(settings: Settings) -> None:
     if settings.redis_url is not None and find_spec("redis") is None:
         raise StartRefused("redis_url is set, and the package redis is not installed: install the extra `redis`.")
     check_port(settings.host, settings.port)
+    check_port(*settings.internal_address, named="internal-")
 
 
 def check_address(settings: Settings) -> None:
     """Refuse an address that other machines reach, unless they are asked for a key or the operator insists."""
     if settings.keys_file is not None:
         _check_keys(settings.keys_file)
-    elif not is_loopback(settings.host) and not settings.insecure:
-        raise StartRefused(
-            f"--host {settings.host} can be reached by other machines, and nothing asks them for a key: name a "
-            "--keys-file (`fieldmark keys add` makes one), listen on 127.0.0.1, or insist with --insecure."
-        )
+        return
+    for option, host in (("--host", settings.host), ("internal_host", settings.internal_host)):
+        if not is_loopback(host) and not settings.insecure:
+            raise StartRefused(
+                f"{option} {host} can be reached by other machines, and nothing asks them for a key: name a "
+                "--keys-file (`fieldmark keys add` makes one), listen on 127.0.0.1, or insist with --insecure."
+            )
 
 
 def _check_keys(path: Path) -> None:
@@ -71,27 +74,27 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def check_port(host: str, port: int) -> None:
-    """Bind the address once, so that a port in use is told before anything runs."""
+def check_port(host: str, port: int, named: str = "") -> None:
+    """Bind the address once, so that a port in use is told before anything runs; `--{named}port` is the option for it."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror as error:
-        raise StartRefused(f"--host {host} is not an address of this machine ({error.strerror}).") from error
+        raise StartRefused(f"--{named}host {host} is not an address of this machine ({error.strerror}).") from error
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)
         except OSError as error:
-            raise StartRefused(_bind_fault(host, port, error)) from error
+            raise StartRefused(_bind_fault(host, port, error, named)) from error
 
 
-def _bind_fault(host: str, port: int, error: OSError) -> str:
+def _bind_fault(host: str, port: int, error: OSError, named: str) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            return f"Port {port} on {host} is in use: choose another with --port, or stop what listens there."
+            return f"Port {port} on {host} is in use: choose another with --{named}port, or stop what listens there."
         case errno.EACCES:
-            return f"Port {port} is not open to this user: choose one above 1023 with --port."
+            return f"Port {port} is not open to this user: choose one above 1023 with --{named}port."
         case errno.EADDRNOTAVAIL:
-            return f"--host {host} is not an address of this machine."
+            return f"--{named}host {host} is not an address of this machine."
         case code:
             return f"Cannot listen on {host}, port {port}: {os.strerror(code or 0)}."

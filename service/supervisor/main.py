@@ -50,7 +50,10 @@ def _run(settings: Settings) -> int:
     gpus = place_workers(settings.workers, visible_gpus() if settings.device != "cpu" else ())
 
     def start(role: Role, index: int, reason: Reason) -> ChildProcess:
-        pinned = settings.model_copy(update={"port": supervision.address[1]}) if supervision.address else settings
+        pinned = settings
+        if supervision.address is not None:
+            _, port, internal_port = supervision.address
+            pinned = settings.model_copy(update={"port": port, "internal_port": internal_port})
         child = start_child(
             child_command(role, index, reason), child_environment(pinned, role, gpus[index], os.environ)
         )
@@ -104,12 +107,18 @@ def _runtime_root() -> str:
     return "/tmp"  # noqa: S108 - mkdtemp makes a fresh folder in it, for this user alone
 
 
-def _say_ready(settings: Settings, host: str, port: int) -> None:
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _say_ready(settings: Settings, host: str, port: int, internal_port: int) -> None:
+    url, internal = _url(host, port), _url(settings.internal_host, internal_port)
     if is_text(settings):
-        sys.stderr.write(f"Fieldmark is ready on {url} (its documentation: {url}/docs)\n")
+        sys.stderr.write(
+            f"Fieldmark is ready on {url} (its documentation: {url}/docs, its figures: {internal}/metrics)\n"
+        )
     else:
-        log.info("ready", url=url)
+        log.info("ready", url=url, internal=internal)
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _say_failure(sentence: str) -> None:

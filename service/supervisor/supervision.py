@@ -39,8 +39,8 @@ class Phase(IntEnum):
 class Supervision:
     """The state of the service's processes, and every decision about them.
 
-    `exit_status` is None until all is over. `on_ready` is called once, with host and port, when the gateway and all
-    workers are ready for the first time.
+    `exit_status` is None until all is over. `on_ready` is called once, with the gateway's host, port and internal port, when
+    it and all workers are ready for the first time.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Supervision:
         workers: int,
         start: StartChild,
         clock: Callable[[], float],
-        on_ready: Callable[[str, int], None],
+        on_ready: Callable[[str, int, int], None],
     ) -> None:
         self._settings = settings
         self._start = start
@@ -60,7 +60,7 @@ class Supervision:
         self.gateway = Slot("gateway", 0)
         self.workers = [Slot("worker", index) for index in range(workers)]
         self.phase = Phase.RUNNING
-        self.address: tuple[str, int] | None = None
+        self.address: tuple[str, int, int] | None = None
         self.failure: str | None = None
 
     @property
@@ -163,8 +163,8 @@ class Supervision:
             slot.leaving.append(previous)
             self._ask_to_leave(previous, self._settings.drain_timeout_s)
         if slot is self.gateway:
-            host, port = words.split()
-            self.address = (host, int(port))
+            host, port, internal_port = words.split()
+            self.address = (host, int(port), int(internal_port))
         self._announce()
 
     def _announce(self) -> None:

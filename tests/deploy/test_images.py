@@ -165,7 +165,15 @@ def test_prometheus_asks_the_gateway_by_the_name_that_it_has() -> None:
     targets = [
         target for job in config["scrape_configs"] for group in job["static_configs"] for target in group["targets"]
     ]
-    assert [target.split(":")[0] for target in targets] == ["gateway"]
+    internal_port = int(OURS["gateway"]["ports"][0].rpartition(":")[2]) + 1
+    assert targets == [f"gateway:{internal_port}"]
+
+
+def test_the_internal_port_is_in_reach_of_prometheus_and_not_published() -> None:
+    gateway = OURS["gateway"]
+    assert gateway["environment"]["FIELDMARK_INTERNAL_HOST"] == "0.0.0.0"
+    assert [port.rpartition(":")[2] for port in gateway["ports"]] == ["8000"]
+    assert set(SERVICES["prometheus"]["networks"]) & set(gateway["networks"])
 
 
 def test_grafana_asks_prometheus_by_the_name_that_it_has_and_lets_nobody_in_but_viewers() -> None:

@@ -59,7 +59,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 def prometheus(running: RunningService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """Prometheus with the project's configuration, which watches that service and looks often."""
     folder = tmp_path_factory.mktemp("prometheus")
-    _write_configuration(folder, f"127.0.0.1:{running.port}")
+    _write_configuration(folder, f"127.0.0.1:{running.internal_port}")
     address = f"127.0.0.1:{free_port()}"
     command = [program("prometheus"), f"--config.file={folder / 'prometheus.yml'}", f"--web.listen-address={address}"]
     process = subprocess.Popen([*command, f"--storage.tsdb.path={folder / 'data'}"], stderr=subprocess.PIPE, text=True)

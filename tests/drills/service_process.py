@@ -57,6 +57,7 @@ class RunningService:
         self.process = process
         self.pid = process.pid
         self.port = 0
+        self.internal_port = 0
         self._log = cast("IO[str]", process.stderr)
         self._events: deque[Event] = deque(maxlen=LINES_LIMIT)
         self._taken = 0
@@ -97,15 +98,15 @@ class RunningService:
         """Sum of a metric's samples that have these labels; 0 where there is none."""
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
         total = 0.0
-        for line in self.get("/metrics")[1].decode().splitlines():
+        for line in self.get("/metrics", self.internal_port)[1].decode().splitlines():
             sample = _SAMPLE.match(line)
             if sample and sample[1] == name and all(label in (sample[2] or "") for label in wanted):
                 total += float(sample[3])
         return total
 
-    def get(self, path: str) -> tuple[int, bytes]:
-        """Ask the service with GET: status and body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+    def get(self, path: str, port: int | None = None) -> tuple[int, bytes]:
+        """Ask the service with GET, at its public port unless told otherwise: status and body."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=PATIENCE_S)
         with contextlib.closing(connection):
             connection.request("GET", path)
             response = connection.getresponse()
@@ -153,7 +154,7 @@ def service(store: Path, *arguments: str, **settings: object) -> Iterator[Runnin
     running = RunningService(process)
     try:
         ready = running.wait_for("ready")
-        running.port = int(str(ready["url"]).rpartition(":")[2])
+        running.port, running.internal_port = (int(str(ready[key]).rpartition(":")[2]) for key in ("url", "internal"))
         yield running
     finally:
         _end_tree(process)

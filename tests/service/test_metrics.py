@@ -143,3 +143,26 @@ def test_a_page_holds_no_creation_times() -> None:
     metrics = Metrics()
     metrics.count_request("classify", "a@1", 200, 0.01)
     assert b"_created" not in metrics.render()
+
+
+def test_questions_are_summed_up_over_tasks_and_models_and_pages_are_none(metrics: Metrics) -> None:
+    metrics.count_answer(answered(batch=3), is_explained=False)
+    for task, model, status, seconds in (
+        ("classify", "birds@1.0.0", 200, 0.0015),
+        ("ground", "ground@1.0.0", 200, 99.0),
+        ("classify", "birds@1.0.0", 429, 0.0005),
+        ("classify", "none", 422, 0.0005),
+        ("none", "none", 200, 0.0005),
+    ):
+        metrics.count_request(task, model, status, seconds)
+    metrics.count_unread(431)
+    told = metrics.questions()
+    assert (told.answered, told.refused, told.failed) == (2, 1, 1)
+    assert told.latency == [2, 1, *([0] * (len(told.bounds_s) - 2)), 1]
+    assert (told.batch_count, told.batch_sum) == (1, 3)
+
+
+def test_there_are_no_questions_at_first(metrics: Metrics) -> None:
+    told = metrics.questions()
+    assert told.latency == [0] * (len(told.bounds_s) + 1)
+    assert told.answered == 0

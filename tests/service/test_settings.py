@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -155,3 +156,16 @@ def test_a_child_does_not_read_the_file_again(monkeypatch: pytest.MonkeyPatch) -
 def test_settings_cannot_be_changed_after_reading() -> None:
     with pytest.raises(ValueError, match="frozen"):
         read_settings().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "address"),
+    [
+        ({}, ("127.0.0.1", 8001)),
+        ({"port": 0}, ("127.0.0.1", 0)),
+        ({"port": 65_535}, ("127.0.0.1", 0)),
+        ({"port": 80, "internal_port": 9000, "internal_host": "[::1]"}, ("::1", 9000)),
+    ],
+)
+def test_the_internal_port_is_the_one_after_the_public_one(chosen: dict[str, Any], address: tuple[str, int]) -> None:
+    assert Settings(**chosen).internal_address == address

@@ -2,7 +2,7 @@
 
 import { Chart } from "./charts.js";
 import { Failure } from "./failure.js";
-import { compare, parseFigures, workersOf } from "./figures.js";
+import { compare } from "./figures.js";
 import { html, useEffect, useState } from "./library.js";
 import { readFigures } from "./service.js";
 import { capital, megabytes, milliseconds, percent } from "./words.js";
@@ -27,14 +27,14 @@ export function Live({ isOpen, served }) {
     <section class="live">
       <div class="live-head">
         <h1>The service at work</h1>
-        <p>From its own <a href="/metrics">figures</a>, read every ${EVERY_MS / 1000} seconds while you look; at most the last five minutes.</p>
+        <p>From its own figures, read every ${EVERY_MS / 1000} seconds while you look; at most the last five minutes.</p>
       </div>
       ${problem && html`<${Failure} problem=${problem} />`}
       <dl class="tiles">
         <${Tile} name="Answered" value=${latest ? latest.answered.toFixed(1) : "–"} unit="a second" />
         <${Tile} name="Half are faster than" value=${latest?.p50 ? milliseconds(latest.p50 * 1000) : "–"} unit=${latest?.p50 ? "" : "no requests now"} />
         <${Tile} name="Waiting" value=${latest ? latest.queued : "–"} unit=${latest?.queued === 1 ? "request" : "requests"} />
-        <${Tile} name="Workers" value=${workers.filter(({ isUp }) => isUp).length} unit="taking requests" />
+        <${Tile} name="Workers" value=${workers.filter((worker) => !worker.is_draining).length} unit="taking requests" />
       </dl>
       <div class="charts">${isOpen && CHARTS.map((chart) => html`<${Chart} key=${chart.title} ...${chart} points=${points} />`)}</div>
       <${Workers} workers=${workers} />
@@ -51,7 +51,7 @@ function useFigures(isOpen) {
     const take = async () => {
       if (document.hidden) return;
       try {
-        const now = { figures: parseFigures(await readFigures(controller.signal)), at: performance.now() };
+        const now = { figures: await readFigures(controller.signal), at: performance.now() };
         const earlier = before;
         before = now;
         setState((state) => extend(state, earlier, now));
@@ -71,11 +71,11 @@ function useFigures(isOpen) {
 
 /** Add a reading. The first one only tells what is now; what happened takes two. */
 function extend({ points }, before, now) {
-  const workers = workersOf(now.figures);
+  const { workers } = now.figures;
   if (!before) return { points, workers, problem: null };
   const seconds = (now.at - before.at) / 1000;
-  const busy = workers.length ? sumOf(workers, "busy") / workers.length : null;
-  const memory = workers.length ? sumOf(workers, "memory") : null;
+  const busy = workers.length ? sumOf(workers, "busy_ratio") / workers.length : null;
+  const memory = workers.length ? sumOf(workers, "memory_bytes") : null;
   const point = { time: Date.now() / 1000, busy, memory, ...compare(before.figures, now.figures, seconds) };
   return { points: [...points, point].slice(-KEPT), workers, problem: null };
 }
@@ -95,11 +95,11 @@ function Workers({ workers }) {
       <table>
         <thead><tr><th scope="col">Worker</th><th scope="col">State</th><th scope="col">Holds</th><th scope="col">Busy</th><th scope="col">Memory</th></tr></thead>
         <tbody>
-          ${workers.map(({ worker, isUp, held, busy, memory }) => html`
-            <tr key=${worker}>
-              <th scope="row">${worker}</th>
-              <td><span class=${isUp ? "state up" : "state"}>${isUp ? "takes requests" : "finishes its work"}</span></td>
-              <td>${held ?? "–"}</td>
+          ${workers.map(({ name, is_draining: isLeaving, held, busy_ratio: busy, memory_bytes: memory }) => html`
+            <tr key=${name}>
+              <th scope="row">${name}</th>
+              <td><span class=${isLeaving ? "state" : "state up"}>${isLeaving ? "finishes its work" : "takes requests"}</span></td>
+              <td>${held}</td>
               <td>${busy === null ? "–" : percent(busy)}</td>
               <td>${memory === null ? "–" : megabytes(memory)}</td>
             </tr>`)}

@@ -25,10 +25,9 @@ export async function readLabels(domain, signal) {
   return new Map(labels.map((entry) => [entry.class_id, entry.label]));
 }
 
-/** The figures of the whole host, in Prometheus' text format. */
-export async function readFigures(signal) {
-  const response = await reach("/metrics", { signal });
-  return response.text();
+/** How the service is doing: counts since it began, who waits, the workers. */
+export function readFigures(signal) {
+  return getJson("/v1/stats", signal);
 }
 
 /**

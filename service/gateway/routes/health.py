@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz` and `/metrics`: the process answers; a request would succeed; the figures."""
+"""`/healthz` and `/readyz`: the process answers; a request would succeed, and with whom."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from starlette.responses import Response
 from service.bus.base import GatewayBus, Reach, RouteView, WorkerView
 from service.gateway.openapi import answers
 from service.gateway.router import Router
-from service.metrics import CONTENT_TYPE_LATEST, Metrics
 
 
 class Alive(msgspec.Struct, frozen=True):
@@ -51,6 +50,12 @@ class RefusedModel(msgspec.Struct, frozen=True):
     faults: list[str]
 
 
+class Ready(msgspec.Struct, frozen=True):
+    """Whether a request would succeed now: all that is told to whoever brings no key where keys are asked for."""
+
+    status: Literal["ready", "not-ready"]
+
+
 class Readiness(msgspec.Struct, frozen=True):
     """Whether a request would succeed now. `slow_paths` names what makes this process slower than it could be.
 
@@ -66,26 +71,24 @@ class Readiness(msgspec.Struct, frozen=True):
     slow_paths: list[str]
 
 
-SCHEMAS = (Alive, Readiness)
+SCHEMAS = (Alive, Ready, Readiness)
 
 
-def health_routes(bus: GatewayBus, router: Router, metrics: Metrics) -> APIRouter:
-    """Make the routes that a supervisor, a balancer and Prometheus ask."""
+def health_routes(bus: GatewayBus, router: Router, *, in_full: bool = True) -> APIRouter:
+    """Make the routes that a supervisor and a balancer ask; `in_full` says who serves, too."""
     routes = APIRouter(tags=["operation"], default_response_class=Response)
 
     @routes.get("/healthz", summary="Is the process alive", responses=answers(Alive))
     async def show_health() -> Any:
         return Response(msgspec.json.encode(Alive()), media_type="application/json")
 
-    @routes.get("/readyz", summary="Can it serve", responses=answers(Readiness, unready=Readiness))
+    shape = Readiness if in_full else Ready
+
+    @routes.get("/readyz", summary="Can it serve", responses=answers(shape, unready=shape))
     async def show_readiness() -> Any:
-        state = _readiness(bus, router)
+        state = _readiness(bus, router) if in_full else Ready("ready" if can_serve(bus) else "not-ready")
         status = 200 if state.status == "ready" else 503
         return Response(msgspec.json.encode(state), status, media_type="application/json")
-
-    @routes.get("/metrics", summary="Figures for Prometheus", responses=answers("text/plain"))
-    async def show_metrics() -> Any:
-        return Response(metrics.render(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     return routes
 
@@ -101,14 +104,15 @@ def _readiness(bus: GatewayBus, router: Router) -> Readiness:
     return Readiness(
         status="ready" if can_serve(bus) else "not-ready",
         bus=bus.reach,
-        workers=[_worker_state(worker) for worker in bus.workers()],
+        workers=[describe_worker(worker) for worker in bus.workers()],
         routes=[_route_state(route) for route in bus.routes()],
         refused=[RefusedModel(model.identity, model.faults) for model in refused],
         slow_paths=_slow_paths(),
     )
 
 
-def _worker_state(worker: WorkerView) -> WorkerState:
+def describe_worker(worker: WorkerView) -> WorkerState:
+    """Tell of one worker what its last heartbeat told."""
     hello, heartbeat = worker.hello, worker.heartbeat
     return WorkerState(
         name=hello.worker,

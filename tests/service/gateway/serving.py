@@ -16,9 +16,10 @@ from typing import Any, Self
 import httpx
 
 from service.gateway.app import create_app
+from service.gateway.doors import listen
 from service.gateway.keyring import KeyRing
 from service.gateway.loop import new_loop
-from service.gateway.server import GatewayServer, listen
+from service.gateway.server import GatewayServer
 from service.metrics import Metrics
 from service.settings import Settings
 from tests.service.gateway.fake_bus import WAIT_S, FakeBus
@@ -89,6 +90,14 @@ class RunningGateway:
     def in_loop(self, call: Callable[[], object]) -> None:
         """Run something in the server's thread."""
         self.loop.call_soon_threadsafe(call)
+
+    def figures(self) -> str:
+        """What a scrape of the internal port would give."""
+
+        async def render() -> bytes:
+            return self.metrics.render()
+
+        return asyncio.run_coroutine_threadsafe(render(), self.loop).result(WAIT_S).decode()
 
     def client(self, **options: Any) -> httpx.Client:
         """Make an HTTP client of this gateway."""

@@ -245,9 +245,9 @@ def test_a_client_that_leaves_ends_every_job_of_its_batch() -> None:
 
 
 def test_requests_are_counted_with_task_and_model() -> None:
-    with RunningGateway(FakeBus()) as gateway, triton_client(gateway.url) as client, gateway.client() as http:
+    with RunningGateway(FakeBus()) as gateway, triton_client(gateway.url) as client:
         client.infer("birds", photos(JPEG, JPEG))
-        text = http.get("/metrics").text
+        text = gateway.figures()
     assert 'fieldmark_requests_total{model="birds@1.0.0",status="200",task="classify"} 1.0' in text
     assert 'fieldmark_confidence_count{model="birds@1.0.0"} 2.0' in text
 

@@ -49,7 +49,7 @@ def with_key(key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
 
 
-@pytest.mark.parametrize("path", ["/v1/classify", "/v1/models", "/v2/models/birds/infer", "/v1/elsewhere"])
+@pytest.mark.parametrize("path", ["/v1/classify", "/v1/models", "/v1/stats", "/v2/models/birds/infer", "/v1/elsewhere"])
 def test_without_a_key_nothing_is_answered(client: httpx.Client, path: str) -> None:
     answer = client.post(path, content=JPEG)
     assert answer.status_code == 401
@@ -65,6 +65,10 @@ def test_without_a_key_nothing_is_answered(client: httpx.Client, path: str) -> N
 )
 def test_what_tells_nothing_of_photos_needs_no_key(client: httpx.Client, path: str) -> None:
     assert client.get(path).status_code == 200
+
+
+def test_readiness_tells_a_stranger_no_more_than_that_it_is_ready(client: httpx.Client) -> None:
+    assert client.get("/readyz").json() == {"status": "ready"}
 
 
 def test_a_key_opens_what_it_is_for(client: httpx.Client, infer: str, admin: str) -> None:

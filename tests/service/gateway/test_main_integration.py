@@ -52,6 +52,8 @@ def started(tmp_path: Path, before: str = "", after: str = "", **settings: objec
 class Child:
     """The process and what it says."""
 
+    internal = ""
+
     def __init__(self, process: subprocess.Popen[str], pipe: Iterator[str]) -> None:
         self.process = process
         self._pipe = pipe
@@ -63,7 +65,8 @@ class Child:
         raise AssertionError(f"it never said {word}")
 
     def wait_ready(self) -> str:
-        _, host, port = self.hears("ready").split()
+        _, host, port, internal_port = self.hears("ready").split()
+        self.internal = f"http://127.0.0.1:{internal_port}"
         return f"http://{host}:{port}"
 
 
@@ -73,8 +76,11 @@ def test_it_says_when_it_is_ready_and_that_it_lives(tmp_path: Path) -> None:
         assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
         assert httpx.get(f"{url}/readyz", trust_env=False).status_code == 503, "no worker is there"
         child.hears("beat")
-        page = httpx.get(f"{url}/metrics", trust_env=False).text
+        page = httpx.get(f"{child.internal}/metrics", trust_env=False).text
         assert "fieldmark_loop_lag_seconds_count" in page
+        assert httpx.get(f"{url}/metrics", trust_env=False).status_code == 404, "figures are not for everybody"
+        assert httpx.get(f"{child.internal}/readyz", trust_env=False).json()["workers"] == []
+        assert httpx.get(f"{child.internal}/v1/models", trust_env=False).status_code == 404, "it answers no questions"
         child.process.send_signal(signal.SIGTERM)
         assert child.process.wait(WAIT_S) == 0
     assert not (tmp_path / "bus.sock").exists()
@@ -97,6 +103,14 @@ def test_a_taken_port_is_one_sentence_and_status_1(tmp_path: Path) -> None:
         assert child.process.wait(WAIT_S) == 1
 
 
+def test_a_taken_internal_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with started(tmp_path, internal_port=port) as child:
+            assert f"Cannot listen on 127.0.0.1:{port}: Address already in use" in child.hears("failed")
+            assert child.process.wait(WAIT_S) == 1
+
+
 def test_an_unusable_bus_is_one_sentence_and_status_1(tmp_path: Path) -> None:
     with started(tmp_path, socket=tmp_path / ("long" * 40)) as child:
         assert "Cannot open the bus at" in child.hears("failed")
@@ -115,8 +129,9 @@ def test_without_its_parser_it_does_not_start(tmp_path: Path) -> None:
 def test_it_loads_nothing_heavy(tmp_path: Path, heavy: list[str]) -> None:
     with started(tmp_path, after=f"print([name for name in {heavy} if name in sys.modules])") as child:
         url = child.wait_ready()
-        for path in ("/openapi.json", "/docs", "/metrics", "/v1/models", "/readyz"):
+        for path in ("/openapi.json", "/docs", "/v1/stats", "/v1/models", "/readyz"):
             httpx.get(url + path, trust_env=False)
+        httpx.get(f"{child.internal}/metrics", trust_env=False)
         child.process.send_signal(signal.SIGTERM)
         assert child.process.communicate(timeout=WAIT_S)[0].strip() == "[]"
 

@@ -17,7 +17,7 @@ from tests.service.gateway.fake_bus import WAIT_S, FakeBus
 from tests.service.gateway.serving import JPEG, RunningGateway
 
 GETS = ["/v1/models", "/v1/models/birds", "/v1/models/broken", "/v1/domains", "/v1/domains/birds/labels", "/healthz",
-        "/readyz"]  # fmt: skip
+        "/readyz", "/v1/stats"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def test_the_document_is_valid(document: dict[str, Any]) -> None:
 
 def test_it_describes_what_is_there_and_nothing_else(document: dict[str, Any]) -> None:
     assert list(document["paths"]) == [
-        "/v1/classify", "/v1/ground", "/v1/answer", "/v1/look", "/v1/models", "/v1/models/{name}", "/v1/domains", "/v1/domains/{name}/labels", "/healthz",
-        "/readyz", "/metrics",
+        "/v1/classify", "/v1/ground", "/v1/answer", "/v1/look", "/v1/models", "/v1/models/{name}", "/v1/domains", "/v1/domains/{name}/labels", "/v1/stats",
+        "/healthz", "/readyz",
     ]  # fmt: skip
     names = [parameter["name"] for parameter in document["paths"]["/v1/classify"]["post"]["parameters"]]
     assert names == [

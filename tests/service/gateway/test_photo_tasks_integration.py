@@ -174,5 +174,5 @@ def test_a_look_of_another_form_is_no_answer() -> None:
 def test_kept_features_are_counted(running: RunningGateway, bus: FakeBus) -> None:
     with running.client() as http:
         http.post("/v1/ground", content=JPEG, params={"expression": "a"})
-        assert 'fieldmark_feature_cache_total{result="hit"}' in http.get("/metrics").text
+        assert 'fieldmark_feature_cache_total{result="hit"}' in running.figures()
     assert asked(bus)[0] == "ground/auto"

@@ -24,8 +24,7 @@ def hasty() -> Iterator[RunningGateway]:
 
 
 def counted(gateway: RunningGateway, status: int) -> bool:
-    with gateway.client() as client:
-        return f'fieldmark_requests_total{{model="none",status="{status}",task="none"}}' in client.get("/metrics").text
+    return f'fieldmark_requests_total{{model="none",status="{status}",task="none"}}' in gateway.figures()
 
 
 @pytest.mark.parametrize("beginning", [b"P", b"POST /v1/classify HTTP/1.1\r\n", request()[:60]])
@@ -184,7 +183,7 @@ def test_a_client_of_the_old_kind_is_served(gateway: RunningGateway) -> None:
 
 
 def test_head_is_get_without_the_body(gateway: RunningGateway) -> None:
-    for path in ("/healthz", "/v1/models", "/metrics", "/docs", "/openapi.json"):
+    for path in ("/healthz", "/v1/models", "/v1/stats", "/docs", "/openapi.json"):
         with gateway.connect() as connection:
             connection.sendall(request(path, b"", "HEAD", connection="close"))
             received = read_all(connection)

@@ -30,7 +30,7 @@ class Stage:
     def __init__(self, workers: int, **settings: Any) -> None:
         self.now = 1000.0
         self.children: list[FakeChild] = []
-        self.announced: list[tuple[str, int]] = []
+        self.announced: list[tuple[str, int, int]] = []
         self.supervision = Supervision(
             Settings(**settings),
             workers,
@@ -58,7 +58,7 @@ class Stage:
         self.supervision.on_message(child, Message(word, text))
 
     def ready(self, child: FakeChild) -> None:
-        self.say(child, "ready", "127.0.0.1 8000" if child.role == "gateway" else "")
+        self.say(child, "ready", "127.0.0.1 8000 8001" if child.role == "gateway" else "")
 
     def all_ready(self) -> None:
         for child in self.children:

@@ -27,6 +27,11 @@ def test_an_address_that_others_reach_may_be_served_with_keys(tmp_path: Path) ->
         check_address(Settings(keys_file=path))
 
 
+def test_an_internal_address_that_others_reach_needs_keys_too() -> None:
+    with pytest.raises(StartRefused, match=r"internal_host 0\.0\.0\.0 can be reached by other machines"):
+        check_address(Settings(internal_host="0.0.0.0"))
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_an_address_of_this_machine_alone_needs_nothing(host: str) -> None:
     assert is_loopback(host)
@@ -42,6 +47,15 @@ def test_a_port_in_use_is_one_sentence() -> None:
         f"Port {port} on 127.0.0.1 is in use: choose another with --port, or stop what listens there."
     )
     check_port("127.0.0.1", port)
+
+
+def test_an_internal_port_in_use_is_told_as_such(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(
+            StartRefused, match=f"Port {port} on 127.0.0.1 is in use: choose another with --internal-port"
+        ):
+            check_start(Settings(port=0, internal_port=port))
 
 
 def test_an_address_of_another_machine_is_refused() -> None:

@@ -26,12 +26,12 @@ match sys.argv[1]:
         status.failed("No bundle holds.")
         sys.exit(1)
     case "crash":
-        status.ready("127.0.0.1", 80)
+        status.ready("127.0.0.1", 80, 81)
         os.abort()
     case "wedge":
-        status.ready("127.0.0.1", 80)
+        status.ready("127.0.0.1", 80, 81)
         status.wedged("lane 0")
-status.ready("127.0.0.1", 80)
+status.ready("127.0.0.1", 80, 81)
 stop.wait()
 """
 
@@ -51,7 +51,7 @@ class Theatre:
     def run(self) -> int:
         return self.loop.run(self.supervision)
 
-    def _announce(self, host: str, port: int) -> None:
+    def _announce(self, host: str, port: int, internal_port: int) -> None:
         if self.on_ready:
             self.on_ready()
 

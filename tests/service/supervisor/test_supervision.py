@@ -22,12 +22,12 @@ def test_gateway_and_workers_start_side_by_side_and_the_address_is_told_once_all
     at.ready(at.worker(0))
     assert at.announced == []
     at.ready(at.worker(1))
-    assert at.announced == [("127.0.0.1", 8000)]
+    assert at.announced == [("127.0.0.1", 8000, 8001)]
 
     at.end(at.worker(0))
     at.wait(1)
     at.ready(at.worker(0))
-    assert at.announced == [("127.0.0.1", 8000)]
+    assert at.announced == [("127.0.0.1", 8000, 8001)]
 
 
 def test_a_stable_worker_that_crashes_is_started_again_at_once(stage: BuildStage) -> None:
@@ -306,8 +306,8 @@ def test_a_signal_during_the_start_ends_it(stage: BuildStage) -> None:
 
 def test_the_address_of_the_first_gateway_is_kept_for_its_successors(stage: BuildStage) -> None:
     at = stage(port=0)
-    at.say(at.gateway, "ready", "::1 43210")
-    assert at.supervision.address == ("::1", 43210)
+    at.say(at.gateway, "ready", "::1 43210 43211")
+    assert at.supervision.address == ("::1", 43210, 43211)
 
 
 def _live(at: Any, seconds: float) -> None:

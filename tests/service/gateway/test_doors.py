@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from service.gateway.server import listen
+from service.gateway.doors import listen
 
 
 def test_the_listening_socket_is_tcp_by_name() -> None:
