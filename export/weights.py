@@ -3,10 +3,14 @@
 Weights lie under the names of the state dict, as float32, in half precision, or in 8-bit steps with one scale a row;
 whatever is stored, the graph computes in float32. Reading gives exactly the values that the graph computes with, and
 storing those again gives the same file. Owns precisions and their rounding; the graph itself is `export.onnx`'s part.
+
+An engine turns a whole tensor into float32 when it loads the file. Of a table, such as the words of a language, only rows
+are read, so these are picked first and turned then: the same values, and the table takes no more memory than in the file.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -14,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from models.manifest import Precision
@@ -36,7 +40,9 @@ def store(proto: ModelProto, precision: Precision, weights: Collection[str]) -> 
     stored.CopyFrom(proto)
     if precision == "fp32":
         return stored
+    picks = _picks(stored.graph)
     openings: list[NodeProto] = []
+    rows: dict[str, list[NodeProto]] = {}
     tensors: list[TensorProto] = []
     for tensor in stored.graph.initializer:
         is_kept = tensor.name not in weights or tensor.data_type != TensorProto.FLOAT or len(tensor.dims) < 2
@@ -44,14 +50,17 @@ def store(proto: ModelProto, precision: Precision, weights: Collection[str]) -> 
             tensors.append(tensor)
             continue
         values = np.asarray(numpy_helper.to_array(tensor), np.float32)
-        made, node = _halve(tensor.name, values) if precision == "fp16" else _quantise(tensor.name, values)
-        tensors += made
-        openings.append(node)
+        tensors += _halve(tensor.name, values) if precision == "fp16" else _quantise(tensor.name, values, picks)
+        if tensor.name in picks:
+            rows |= {pick.output[0]: _open_rows(pick, precision) for pick in picks[tensor.name]}
+        else:
+            openings.append(_open(tensor.name, precision))
     renamed = {node.input[0]: node.output[0] for node in openings}
+    nodes = openings
     for node in stored.graph.node:
         for index, name in enumerate(node.input):
             node.input[index] = renamed.get(name, name)
-    nodes = [*openings, *stored.graph.node]
+        nodes += rows.get(node.output[0], [node])
     del stored.graph.node[:], stored.graph.initializer[:]
     stored.graph.node.extend(nodes)
     stored.graph.initializer.extend(tensors)
@@ -59,24 +68,59 @@ def store(proto: ModelProto, precision: Precision, weights: Collection[str]) -> 
     return stored
 
 
-def _halve(name: str, values: Floats) -> tuple[list[TensorProto], NodeProto]:
+def _halve(name: str, values: Floats) -> list[TensorProto]:
     half = values.astype(np.float16)
     if not np.isfinite(half).all():
         raise ValueError(f"{name} holds {np.abs(values).max():.3g}, which half precision cannot")
-    node = helper.make_node("Cast", [name], [name + _VALUE_SUFFIX], name + _VALUE_SUFFIX, to=TensorProto.FLOAT)
-    return [numpy_helper.from_array(half, name)], node
+    return [numpy_helper.from_array(half, name)]
 
 
-def _quantise(name: str, values: Floats) -> tuple[list[TensorProto], NodeProto]:
-    """Symmetric steps along the first axis, the outputs of a layer."""
+def _quantise(name: str, values: Floats, tables: Collection[str]) -> list[TensorProto]:
+    """Symmetric steps along the first axis, the outputs of a layer; a table's scales lie as its rows do."""
     rows = values.reshape(len(values), -1)
     scale = step_of(np.abs(rows).max(1, initial=0.0))
     scale[scale == 0] = 1.0
     steps = np.clip(np.rint(rows / scale[:, None]), -_STEPS, _STEPS).astype(np.int8).reshape(values.shape)
-    node = helper.make_node(
-        "DequantizeLinear", [name, name + _SCALE_SUFFIX], [name + _VALUE_SUFFIX], name + _VALUE_SUFFIX, axis=0
-    )
-    return [numpy_helper.from_array(steps, name), numpy_helper.from_array(scale, name + _SCALE_SUFFIX)], node
+    if name in tables:
+        scale = scale.reshape(-1, *[1] * (values.ndim - 1))
+    return [numpy_helper.from_array(steps, name), numpy_helper.from_array(scale, name + _SCALE_SUFFIX)]
+
+
+def _open(name: str, precision: Precision) -> NodeProto:
+    """What makes a stored tensor float32, as a whole."""
+    opened = name + _VALUE_SUFFIX
+    if precision == "fp16":
+        return helper.make_node("Cast", [name], [opened], opened, to=TensorProto.FLOAT)
+    return helper.make_node("DequantizeLinear", [name, name + _SCALE_SUFFIX], [opened], opened, axis=0)
+
+
+def _picks(graph: GraphProto) -> dict[str, list[NodeProto]]:
+    """The tables of which nothing but rows is read, with the nodes that pick these."""
+    readers: dict[str, list[NodeProto]] = defaultdict(list)
+    for node in graph.node:
+        for name in node.input:
+            readers[name].append(node)
+    return {name: nodes for name, nodes in readers.items() if all(_picks_rows(node, name) for node in nodes)}
+
+
+def _picks_rows(node: NodeProto, table: str) -> bool:
+    is_by_row = not any(attribute.name == "axis" and attribute.i for attribute in node.attribute)
+    return node.op_type == "Gather" and node.input[0] == table and is_by_row
+
+
+def _open_rows(pick: NodeProto, precision: Precision) -> list[NodeProto]:
+    """In the place of a node that picks rows of a table: pick them as they are stored, and make these float32."""
+    (table, index), (rows,) = pick.input, pick.output
+    stored, scale, steps = rows + "/stored", rows + _SCALE_SUFFIX, rows + "/steps"
+    gather = helper.make_node("Gather", [table, index], [stored], stored, axis=0)
+    if precision == "fp16":
+        return [gather, helper.make_node("Cast", [stored], [rows], rows, to=TensorProto.FLOAT)]
+    return [
+        gather,
+        helper.make_node("Cast", [stored], [steps], steps, to=TensorProto.FLOAT),
+        helper.make_node("Gather", [table + _SCALE_SUFFIX, index], [scale], scale, axis=0),
+        helper.make_node("Mul", [steps, scale], [rows], rows),
+    ]
 
 
 def step_of(largest: Floats) -> Floats:

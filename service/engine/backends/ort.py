@@ -8,6 +8,8 @@ outputs. Which provider a device means is `providers.py`'s affair, what a file m
 - no spinning: it burns half of the machine beside any other work.
 - arena on: 1.1 to 1.6 times faster; memory is bounded by bounding the batch. One arena serves all sessions of the
   process: with two bundles and two lanes that is 18 MB less than an arena each, at the same speed.
+- 8-bit weights become float32 once, at load: to do so at each call would take grounding's second graph from 71 to 41 MB,
+  and from 20.4 to 22.8 ms with one expression.
 
 Outputs that nobody names are computed but not fetched: ONNX Runtime runs the whole graph, and the explanation's part of
 it is below one per cent.
@@ -111,7 +113,7 @@ def session_options() -> onnxruntime.SessionOptions:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.add_session_config_entry("session.use_env_allocators", "1")
-    options.add_session_config_entry("session.disable_quant_qdq", "1")  # 8-bit weights become float32 once, at load
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     return options
 
