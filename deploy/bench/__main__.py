@@ -24,7 +24,7 @@ from deploy.bench.load.meter import is_stopped, tree_of
 from deploy.bench.load.photos import make_photos
 from deploy.bench.load.window import ROOT
 from deploy.bench.parts.closed import run_closed
-from deploy.bench.parts.footprint import run_footprint
+from deploy.bench.parts.footprint import domains_alone, run_footprint
 from deploy.bench.parts.gateway import run_gateway
 from deploy.bench.parts.open_loop import run_open_loop
 from deploy.bench.parts.overload import run_overload
@@ -101,6 +101,8 @@ def _run_part(part: str, results: Results, setup: Setup, options: argparse.Names
         results.gateway = run_gateway(setup, extent, circumstances)
     else:
         results.footprint = run_footprint(setup, extent, circumstances, options.zoo)
+        alone = domains_alone(options.zoo, CACHE)
+        results.domains_alone = run_footprint(setup, extent, circumstances, alone)
 
 
 def _set_up(options: argparse.Namespace) -> Setup:

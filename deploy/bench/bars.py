@@ -33,7 +33,8 @@ def bars_of(results: Results) -> list[Bar]:
         *_open_bars(results.open),
         *_overload_bars(results.overload),
         *_gateway_bars(results.gateway),
-        *_footprint_bars(results.footprint),
+        *_start_bars(results.footprint),
+        *_memory_bars(results.domains_alone),
     ]
 
 
@@ -118,13 +119,19 @@ def _gateway_bars(gateway: Gateway | None) -> Iterator[Bar]:
         )
 
 
-def _footprint_bars(found: Footprint | None) -> Iterator[Bar]:
+def _memory_bars(found: Footprint | None) -> Iterator[Bar]:
     if found is None:
         return
-    resident, both = found.gateway_resident_bytes / 1e6, (found.gateway_pss_bytes + found.worker_pss_bytes) / 1e6
-    yield Bar("gateway: at most 80 MB resident", f"{resident:.0f} MB", resident <= 80)
-    words = f"gateway and worker with {found.domains} domains: at most 200 MB PSS"
+    both = (found.gateway_pss_bytes + found.worker_pss_bytes) / 1e6
+    words = f"gateway and worker with {found.domains} domains and nothing else: at most 200 MB PSS"
     yield Bar(words, f"{both:.0f} MB", both <= 200)
+
+
+def _start_bars(found: Footprint | None) -> Iterator[Bar]:
+    if found is None:
+        return
+    resident = found.gateway_resident_bytes / 1e6
+    yield Bar("gateway: at most 80 MB resident", f"{resident:.0f} MB", resident <= 80)
     ready = median(found.ready_s)
     yield Bar("ready within 3 s of the command", f"{ready:.2f} s ({min(found.ready_s):.2f} to {max(found.ready_s):.2f})",
               ready <= 3)  # fmt: skip

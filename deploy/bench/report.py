@@ -27,7 +27,8 @@ def render(results: Results) -> str:
     parts += _open_section(results.open) if results.open else []
     parts += _overload_section(results.overload) if results.overload else []
     parts += _gateway_section(results.gateway) if results.gateway else []
-    parts += _footprint_section(results.footprint) if results.footprint else []
+    parts += _footprint_section("the whole zoo", results.footprint) if results.footprint else []
+    parts += _footprint_section("its domains alone", results.domains_alone) if results.domains_alone else []
     return "\n".join(parts)
 
 
@@ -123,7 +124,7 @@ def _gateway_section(gateway: Gateway) -> list[str]:
     ]
 
 
-def _footprint_section(found: Footprint) -> list[str]:
+def _footprint_section(store: str, found: Footprint) -> list[str]:
     rows = [
         ["gateway, resident", f"{found.gateway_resident_bytes / MIB:.0f} MiB"],
         ["gateway, PSS", f"{found.gateway_pss_bytes / MIB:.0f} MiB"],
@@ -132,7 +133,7 @@ def _footprint_section(found: Footprint) -> list[str]:
         ["command to ready", " ".join(f"{ready:.2f}" for ready in found.ready_s) + " s"],
     ]
     return [
-        "\n## Memory and start\n",
+        f"\n## Memory and start: {store}\n",
         _circumstances(found.circumstances),
         _table([f"with {found.domains} domains", ""], rows),
     ]

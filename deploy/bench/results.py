@@ -167,7 +167,7 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """Memory with every domain of the store loaded, after load, and the time from the command to readiness."""
+    """Memory with a whole store loaded, after load on every domain, and the time from the command to readiness."""
 
     circumstances: Circumstances
     domains: int
@@ -180,13 +180,14 @@ class Footprint:
 
 @dataclass(slots=True)
 class Results:
-    """All parts that were ever measured and kept."""
+    """All parts that were ever measured and kept; `footprint` is that of the whole zoo, `domains_alone` of its domains."""
 
     closed: Closed | None = None
     open: OpenLoop | None = None
     overload: Overload | None = None
     gateway: Gateway | None = None
     footprint: Footprint | None = None
+    domains_alone: Footprint | None = None
 
 
 def read_results(path: Path) -> Results:

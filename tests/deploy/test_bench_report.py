@@ -54,9 +54,10 @@ def all_results() -> Results:
     overload = Overload(
         WHEN, 150.0, 60.0, 180.0, 147.0, 1900, 0, 1.2, 4.0, 1100.0, 0.0, 600, 8.0, 10.0, [Burst(700, 700, 690)]
     )
-    footprint = Footprint(WHEN, 2, 70 << 20, 60 << 20, 110 << 20, 190 << 20, [1.5, 1.6])
+    whole = Footprint(WHEN, 2, 70 << 20, 60 << 20, 190 << 20, 270 << 20, [1.5, 1.6])
+    alone = replace(whole, worker_pss_bytes=110 << 20, tree_pss_bytes=190 << 20)
     return Results(
-        closed_of(), OpenLoop(WHEN, 150.0, [rate]), overload, Gateway(WHEN, [240.0], [390.0], 2000.0), footprint
+        closed_of(), OpenLoop(WHEN, 150.0, [rate]), overload, Gateway(WHEN, [240.0], [390.0], 2000.0), whole, alone
     )
 
 

@@ -1,8 +1,9 @@
-"""What Fieldmark needs to stand there: memory with every domain of the zoo loaded, and the time until it is ready."""
+"""What Fieldmark needs to stand there: memory with a whole store loaded, and the time until it is ready."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from deploy.bench.load.meter import find_in_tree, process_pss_bytes, resident_bytes, tree_pss_bytes
@@ -14,9 +15,19 @@ from deploy.bench.servers import Setup, ask, bodies_for, fieldmark_row, running
 CONNECTIONS = 8
 
 
-def run_footprint(setup: Setup, extent: Extent, circumstances: Circumstances, zoo: Path) -> Footprint:
-    """Start the service on the whole zoo a few times; after load on every domain look at its processes."""
-    row = fieldmark_row(setup, zoo)
+def domains_alone(zoo: Path, work: Path) -> Path:
+    """Make a store of those bundles of the zoo that answer for a domain; it is made anew each time."""
+    store = work / "domains"
+    shutil.rmtree(store, ignore_errors=True)
+    for manifest in zoo.glob("*/*/manifest.json"):
+        if json.loads(manifest.read_bytes())["domain"] is not None:
+            shutil.copytree(manifest.parent, store / manifest.parent.relative_to(zoo))
+    return store
+
+
+def run_footprint(setup: Setup, extent: Extent, circumstances: Circumstances, store: Path) -> Footprint:
+    """Start the service on a whole store a few times; after load on every domain look at its processes."""
+    row = fieldmark_row(setup, store)
     ready_s = []
     for _ in range(extent.starts):
         with running(row, setup) as server:
