@@ -21,10 +21,10 @@ COPY models ./models
 COPY service ./service
 
 FROM source AS build-cpu
-RUN /opt/fieldmark/bin/pip install --no-cache-dir --constraint constraints.txt ".[cpu,redis]"
+RUN /opt/fieldmark/bin/pip install --no-cache-dir --constraint constraints.txt ".[cpu,otel,redis]"
 
 FROM source AS build-gpu
-RUN /opt/fieldmark/bin/pip install --no-cache-dir --constraint constraints.txt ".[gpu,redis]"
+RUN /opt/fieldmark/bin/pip install --no-cache-dir --constraint constraints.txt ".[gpu,otel,redis]"
 
 FROM base AS runtime
 RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin fieldmark

@@ -1,8 +1,8 @@
 """Log lines as events with fields, on stderr: text for a person, one JSON object a line for a machine.
 
-Owns the set-up of structlog and of the standard library's logging, so that libraries speak in the same form. What is
-bound in the context (`request_id`) is on every line. Bytes never reach a log: a photo shows as its length. Import
-`get_logger` from here, not from structlog.
+Owns the set-up of structlog and of the standard library's logging, so that libraries speak in the same form. A line about
+a request has its `request_id`. Bytes never reach a log: a photo shows as its length. Import `get_logger` from here, not from
+structlog.
 """
 
 from __future__ import annotations

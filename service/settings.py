@@ -98,6 +98,15 @@ class Settings(BaseSettings):
 
     log_format: LogFormat = Field("auto", description="auto: text on a terminal, else JSON.")
     log_level: LogLevel = Field("info", description="Least level that is logged.")
+    access_log_share: float = Field(
+        0.0, ge=0, le=1, description="Share of the requests that get a log line; above 0, faults of ours always do."
+    )
+    traces: str = Field(
+        "none", description="Where traces go: none, log, or an exporter of OpenTelemetry such as otlp_proto_http."
+    )
+    traces_share: float = Field(
+        1.0, ge=0, le=1, description="Share of the traces kept, where the caller has not chosen."
+    )
     testing_backends: bool = Field(False, description="Admit bundles whose backend is a fake; for tests.")
 
     @field_validator("store", mode="before")

@@ -24,7 +24,8 @@ Reach = Literal["local", "redis", "local-only"]
 class Job(msgspec.Struct, eq=False):
     """One request as the gateway hands it to the bus.
 
-    `images` are the encoded photos as uploaded; `deadline` is absolute, in seconds of `time.monotonic()`.
+    `images` are the encoded photos as uploaded; `deadline` is absolute, in seconds of `time.monotonic()`. `request_id` names it
+    in logs, `traceparent` the span that it is a part of.
     """
 
     route: str
@@ -33,6 +34,7 @@ class Job(msgspec.Struct, eq=False):
     deadline: float
     priority: Priority = Priority.INTERACTIVE
     traceparent: str | None = None
+    request_id: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):

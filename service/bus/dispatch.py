@@ -284,6 +284,7 @@ class Dispatcher:
             parameters=job.parameters,
             priority=job.priority,
             traceparent=job.traceparent,
+            request_id=job.request_id,
             alone=ticket.suspect,
         )
         worker.link.deliver(request, job.images)

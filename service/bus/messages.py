@@ -58,6 +58,8 @@ class Hello(msgspec.Struct, frozen=True):
 class Request(msgspec.Struct, frozen=True):
     """A request for one route; the body is its photos one after another, `sizes` their lengths in bytes.
 
+    `request_id` names it in logs, `traceparent` the span that it is a part of (W3C Trace Context).
+
     `alone`: it may have brought a worker down and must run while the worker holds nothing else. The gateway sees to that
     where a worker takes requests from it only; a worker that takes them from several sees to it itself.
     """
@@ -69,6 +71,7 @@ class Request(msgspec.Struct, frozen=True):
     parameters: Parameters
     priority: int = Priority.INTERACTIVE
     traceparent: str | None = None
+    request_id: str = ""
     alone: bool = False
 
 

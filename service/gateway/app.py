@@ -6,7 +6,7 @@ Owns how the parts are put together. It holds no state beyond them and starts no
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import cache
 
 from fastapi import FastAPI
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.bus.base import GatewayBus
 from service.errors import BadRequest, FieldmarkError, MethodNotAllowed, NotFound
-from service.gateway.edge import Edge
+from service.gateway.edge import Edge, Observer
 from service.gateway.exchange import exchange_of
 from service.gateway.guard import OPEN_PATHS, Guard
 from service.gateway.keyring import KeyRing
@@ -33,8 +33,14 @@ from service.metrics import BusCollector, Metrics
 from service.settings import Settings
 
 
-def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics, ring: KeyRing | None = None) -> Front:
-    """Put the application together; with a `ring`, every question needs a key of it."""
+def create_app(
+    settings: Settings,
+    bus: GatewayBus,
+    metrics: Metrics,
+    ring: KeyRing | None = None,
+    observers: Sequence[Observer] = (),
+) -> Front:
+    """Put the application together; with a `ring`, every question needs a key of it. `observers` see every request."""
     # It warns of every broken form, which is the caller's to know and says so to the caller.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     router = Router(lambda: bus.hellos)
@@ -48,7 +54,7 @@ def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics, ring: KeyR
         endpoint = photos.PhotoTask(task, bus, router, schema, limits, metrics)
         path = photos.path_of(task)
         app.router.routes.append(Route(path, endpoint, methods=["POST"], name=task, include_in_schema=False))
-        hot["POST", path] = Edge(Guard(endpoint, ring, KeyScope.INFER) if ring else endpoint, metrics)
+        hot["POST", path] = Edge(Guard(endpoint, ring, KeyScope.INFER) if ring else endpoint, metrics, observers)
     app.router.routes.extend(inference.InferenceApi(bus, router, schemas["classify"], limits, metrics).routes())
     app.include_router(models.models_routes(router))
     app.include_router(stats.stats_routes(bus, metrics))
@@ -59,7 +65,7 @@ def create_app(settings: Settings, bus: GatewayBus, metrics: Metrics, ring: KeyR
     app.include_router(docs.docs_routes(cache(lambda: describe(app.routes, schemas, described, open_paths))))
     if ring is not None:
         app.add_middleware(Guard, ring=ring, needed=KeyScope.INFER)
-    app.add_middleware(Edge, metrics=metrics)
+    app.add_middleware(Edge, metrics=metrics, observers=observers)
     return Front(app, hot)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from operator import itemgetter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -37,12 +37,23 @@ _name_of = itemgetter(0)
 _log = get_logger(part="edge")
 
 
+#: Is told of each request when it begins; what it gives is called at its end, with the seconds that it took.
+Observer = Callable[[Exchange, Scope], Callable[[float], None]]
+
+
 class Edge:
     """Wraps an application. `clock` gives seconds of the host's monotonic clock."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        observers: Sequence[Observer] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._app = app
         self._metrics = metrics
+        self._observers = observers
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,6 +68,7 @@ class Edge:
         if scope["method"] == "HEAD":
             # Answered as GET; the server, which still sees HEAD, leaves the body out (RFC 9110, section 9.3.2).
             scope = {**scope, "method": "GET"}
+        ends = [observe(exchange, scope) for observe in self._observers] if self._observers else ()
         try:
             if exchange.wire.refusal is not None:
                 raise exchange.wire.refusal
@@ -71,9 +83,10 @@ class Edge:
             fault = Internal("The fault is ours; it is in the log under this request's id.")
             await self._fail(exchange, reply, path, fault)
         finally:
-            self._metrics.count_request(
-                exchange.task, exchange.model, exchange.status, self._clock() - exchange.started
-            )
+            seconds = self._clock() - exchange.started
+            self._metrics.count_request(exchange.task, exchange.model, exchange.status, seconds)
+            for end in ends:
+                end(seconds)
 
     async def _fail(self, exchange: Exchange, reply: _Reply, path: str, error: FieldmarkError) -> None:
         if isinstance(error, ClientClosed):

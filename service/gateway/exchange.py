@@ -54,7 +54,7 @@ class Exchange:
     is one.
     """
 
-    __slots__ = ("headers", "key_id", "model", "request_id", "started", "status", "task", "wire")
+    __slots__ = ("_trace", "headers", "key_id", "model", "request_id", "started", "status", "task", "wire")
 
     def __init__(self, scope: Scope, started: float) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -65,10 +65,17 @@ class Exchange:
         self.task = NONE
         self.model = NONE
         self.status = 0
+        self._trace: str | None = None
+
+    def join_trace(self, traceparent: str) -> None:
+        """Put what follows below this span instead of the caller's."""
+        self._trace = traceparent
 
     @property
     def traceparent(self) -> str | None:
-        """The caller's trace, where the header is well-formed."""
+        """The span that this request is a part of: ours, or the caller's, where the header is well-formed."""
+        if self._trace is not None:
+            return self._trace
         value = self.headers.get(b"traceparent")
         return value.decode() if value is not None and _TRACEPARENT.fullmatch(value) else None
 

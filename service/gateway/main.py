@@ -10,16 +10,23 @@ import asyncio
 import contextlib
 import gc
 import importlib.util
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from service.bus.base import GatewayBus
 from service.bus.local import LocalBus
 from service.gateway.doors import Doors, DoorShut, open_doors
+from service.gateway.edge import Observer
 from service.gateway.loop import new_loop
 from service.keys import KeysFault
 from service.logs import get_logger
 from service.metrics import Metrics
 from service.settings import Settings
 from service.status import StatusPipe
+from service.tracing import TracingFault, open_tracing
+
+if TYPE_CHECKING:
+    from service.tracing.spans import Tracing
 
 BEAT_S = 1.0
 LAG_PROBES_PER_BEAT = 4
@@ -36,15 +43,20 @@ def run_gateway(settings: Settings, status: StatusPipe) -> int:
         status.failed("redis_url is set, and the package redis is not installed: install the extra `redis`.")
         return 1
     try:
+        tracing = open_tracing(settings, "gateway")
         doors = open_doors(settings)
-    except (DoorShut, KeysFault) as fault:
+    except (DoorShut, KeysFault, TracingFault) as fault:
         status.failed(str(fault))
         return 1
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(_run(settings, status, doors))
+    try:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            return runner.run(_run(settings, status, doors, tracing))
+    finally:
+        if tracing is not None:
+            tracing.close()
 
 
-async def _run(settings: Settings, status: StatusPipe, doors: Doors) -> int:
+async def _run(settings: Settings, status: StatusPipe, doors: Doors, tracing: Tracing | None) -> int:
     bus = _choose_bus(settings)
     try:
         await bus.start()
@@ -54,7 +66,8 @@ async def _run(settings: Settings, status: StatusPipe, doors: Doors) -> int:
     metrics = Metrics()
     pulse = asyncio.create_task(_pulse(status, metrics))
     try:
-        await serve(settings, bus, metrics, doors, status)
+        observed, observers = _observe(settings, bus, tracing)
+        await serve(settings, observed, metrics, doors, status, observers)
     finally:
         pulse.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -71,7 +84,29 @@ def _choose_bus(settings: Settings) -> LocalBus:
     return RedisBus(settings)
 
 
-async def serve(settings: Settings, bus: GatewayBus, metrics: Metrics, doors: Doors, status: StatusPipe) -> None:
+def _observe(settings: Settings, bus: GatewayBus, tracing: Tracing | None) -> tuple[GatewayBus, list[Observer]]:
+    """Give the bus and who sees every request, as the settings ask for traces and an access log: both cost nothing unless asked."""
+    observers: list[Observer] = []
+    if tracing is not None:
+        from service.gateway.spans import RequestSpans, TracedBus
+
+        bus = TracedBus(bus, tracing)
+        observers.append(RequestSpans(tracing))
+    if settings.access_log_share > 0:
+        from service.gateway.access_log import AccessLog
+
+        observers.append(AccessLog(settings.access_log_share))
+    return bus, observers
+
+
+async def serve(
+    settings: Settings,
+    bus: GatewayBus,
+    metrics: Metrics,
+    doors: Doors,
+    status: StatusPipe,
+    observers: Sequence[Observer] = (),
+) -> None:
     """Serve on open sockets until a signal, then answer what was accepted and close the bus."""
     from service.gateway.app import create_app, create_internal_app
     from service.gateway.server import GatewayServer, serving_inside
@@ -86,7 +121,7 @@ async def serve(settings: Settings, bus: GatewayBus, metrics: Metrics, doors: Do
         _log.info("gateway_ready", host=host, port=port, internal_port=internal_port)
         status.ready(host, port, internal_port)
 
-    server = GatewayServer(settings, create_app(settings, bus, metrics, doors.ring), metrics, has_started)
+    server = GatewayServer(settings, create_app(settings, bus, metrics, doors.ring, observers), metrics, has_started)
     async with serving_inside(settings, create_internal_app(bus, metrics), metrics, doors.internal):
         await server.serve(sockets=[doors.public])
     _log.info("gateway_drained", is_forced=server.force_exit)

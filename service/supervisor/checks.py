@@ -14,6 +14,7 @@ from pathlib import Path
 
 from service.keys import KeysFault, read_keys
 from service.settings import Settings
+from service.tracing import TracingFault, check_tracing
 
 _NEEDED = {
     "httptools": "the gateway would fall back to a parser that costs three times as much",
@@ -38,6 +39,10 @@ def check_start(settings: Settings) -> None:
             raise StartRefused(f"The package {package} is not installed: {consequence}.")
     if settings.redis_url is not None and find_spec("redis") is None:
         raise StartRefused("redis_url is set, and the package redis is not installed: install the extra `redis`.")
+    try:
+        check_tracing(settings)
+    except TracingFault as fault:
+        raise StartRefused(str(fault)) from fault
     check_port(settings.host, settings.port)
     check_port(*settings.internal_address, named="internal-")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -21,7 +21,7 @@ from service.errors import FieldmarkError
 class Work(msgspec.Struct, eq=False):
     """One request on its way through the worker; `prepared` is what its plan made of the photos.
 
-    `ready_at` is when it could be inferred, in seconds of the monotonic clock.
+    `ready_at` is when it could be inferred, in seconds of the monotonic clock; `span` is what a watcher made of it.
     """
 
     request: Request
@@ -33,13 +33,25 @@ class Work(msgspec.Struct, eq=False):
     decode_ms: float = 0.0
     ready_at: float = 0.0
     is_cancelled: bool = False
+    span: Any = None
+
+
+class Watcher(Protocol):
+    """Is told of each request that a desk holds; any thread may tell of its end."""
+
+    def begin(self, work: Work) -> Any:
+        """It has come; what this gives is handed to `end`."""
+
+    def end(self, span: Any, work: Work, result: Result) -> None:
+        """It is answered."""
 
 
 class Desk:
     """What is held for one connection to a gateway."""
 
-    def __init__(self, bus: WorkerBus) -> None:
+    def __init__(self, bus: WorkerBus, watcher: Watcher | None = None) -> None:
         self.bus = bus
+        self._watcher = watcher
         self._held: dict[int, Work] = {}
         self._arrived = 0
         self._answered = threading.Condition()
@@ -55,6 +67,8 @@ class Desk:
         self._arrived += 1
         work = Work(delivery.request, delivery.images, plan, self, self._arrived)
         self._held[delivery.request.id] = work
+        if self._watcher is not None:
+            work.span = self._watcher.begin(work)
         return work
 
     def cancel(self, request_id: int) -> None:
@@ -72,6 +86,8 @@ class Desk:
         if self._held.pop(work.request.id, None) is None:
             return
         self.bus.answer(result, body)
+        if self._watcher is not None:
+            self._watcher.end(work.span, work, result)
         if self._is_waited_for:
             with self._answered:
                 self._answered.notify_all()

@@ -48,7 +48,7 @@ class Loop:
             work.desk.fail(work, error)
             return False
         except Exception:  # a fault of ours must cost one request, not a lane
-            log.exception("prepare_failed", route=work.request.route)
+            log.exception("prepare_failed", route=work.request.route, request_id=work.request.request_id)
             work.desk.fail(work, Internal())
             return False
         work.images = ()
@@ -67,7 +67,7 @@ class Loop:
         try:
             results = infer_each(plan, [work.prepared for work in wanted])
         except Exception:  # as above
-            log.exception("infer_failed", model=plan.model, batch=len(wanted))
+            log.exception("infer_failed", model=plan.model, request_ids=[work.request.request_id for work in wanted])
             results = [EngineError("see the log")] * len(wanted)
         finally:
             self._watchdog.end()
@@ -90,7 +90,7 @@ class Loop:
         """Finish one request; `inferred` is the plan's result, or why there is none."""
         started = self._clock()
         if isinstance(inferred, EngineError):
-            log.error("engine_failed", model=work.plan.model, error=str(inferred))
+            log.error("engine_failed", model=work.plan.model, error=str(inferred), request_id=work.request.request_id)
             work.desk.fail(work, Internal())
             return
         try:
@@ -100,7 +100,7 @@ class Loop:
             work.desk.fail(work, error)
             return
         except Exception:  # as above
-            log.exception("finish_failed", model=work.plan.model)
+            log.exception("finish_failed", model=work.plan.model, request_id=work.request.request_id)
             work.desk.fail(work, Internal())
             return
         result = Result(

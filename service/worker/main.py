@@ -15,6 +15,7 @@ import queue
 import secrets
 import signal
 import socket
+from collections.abc import Iterator
 from functools import partial
 from importlib.util import find_spec
 from types import FrameType
@@ -29,6 +30,8 @@ from service.engine.engine import Engine
 from service.logs import get_logger
 from service.settings import Settings
 from service.status import StatusPipe
+from service.tracing import TracingFault, open_tracing
+from service.worker.desk import Watcher
 from service.worker.layout import Layout, choose_layout
 from service.worker.loop import Loop
 from service.worker.pulse import Pulse
@@ -49,7 +52,7 @@ def run_worker(settings: Settings, index: int, status: StatusPipe, started_becau
     os.nice(NICE_ABOVE_GATEWAY)
     try:
         return _serve(settings, index, status, started_because, events)
-    except (StartError, NoGateway) as error:
+    except (StartError, NoGateway, TracingFault) as error:
         status.failed(str(error))
         return 1
 
@@ -78,9 +81,29 @@ def _serve(
     pulse.start()
     _settle_memory()
 
-    serving = Serving(partial(_connect, settings, secrets.token_hex(8)), engine, layout, pulse, events)
     hello = _introduce(settings, index, engine, layout, started_because)
-    return serving.run(hello, status.ready, settings.start_timeout_s, settings.drain_timeout_s)
+    with _watched(settings, hello.worker) as watcher:
+        serving = Serving(partial(_connect, settings, secrets.token_hex(8)), engine, layout, pulse, events, watcher)
+        return serving.run(hello, status.ready, settings.start_timeout_s, settings.drain_timeout_s)
+
+
+@contextlib.contextmanager
+def _watched(settings: Settings, worker: str) -> Iterator[Watcher | None]:
+    """Trace the requests of the block, where the settings say so.
+
+    Raises:
+        TracingFault: traces cannot be sent.
+    """
+    tracing = open_tracing(settings, f"worker {worker}")
+    if tracing is None:
+        yield None
+        return
+    from service.worker.spans import WorkSpans
+
+    try:
+        yield WorkSpans(tracing, worker)
+    finally:
+        tracing.close()
 
 
 def _connect(settings: Settings, process: str) -> WorkerBus:

@@ -20,7 +20,7 @@ from service.bus.messages import Hello
 from service.engine.engine import Engine
 from service.errors import NotFound
 from service.logs import get_logger
-from service.worker.desk import Desk
+from service.worker.desk import Desk, Watcher
 from service.worker.layout import Layout
 from service.worker.pulse import Pulse
 
@@ -46,7 +46,7 @@ class NoGateway(Exception):
 
 
 class Serving:
-    """Serves one gateway after another. `connect` raises OSError while there is none."""
+    """Serves one gateway after another. `connect` raises OSError while there is none; `watcher` sees each request."""
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class Serving:
         layout: Layout,
         pulse: Pulse,
         events: queue.SimpleQueue[Event],
+        watcher: Watcher | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connect = connect
@@ -62,6 +63,7 @@ class Serving:
         self._layout = layout
         self._pulse = pulse
         self._events = events
+        self._watcher = watcher
         self._clock = clock
 
     def run(self, hello: Hello, on_ready: Callable[[], None], start_timeout_s: float, drain_timeout_s: float) -> int:
@@ -75,7 +77,7 @@ class Serving:
             bus = self._reach(limit)
             if bus is None:
                 return 0
-            desk = self._pulse.desk = Desk(bus)
+            desk = self._pulse.desk = Desk(bus, self._watcher)
             bus.hello(hello)
             if limit is not None:
                 on_ready()

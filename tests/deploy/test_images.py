@@ -184,6 +184,7 @@ def test_grafana_asks_prometheus_by_the_name_that_it_has_and_lets_nobody_in_but_
     assert given["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
 
 
-def test_every_image_of_ours_can_reach_redis() -> None:
+@pytest.mark.parametrize("extra", ["otel", "redis"])
+def test_every_image_of_ours_has_what_a_setting_may_ask_for(extra: str) -> None:
     installs = [rest for word, rest in instructions() if word == "RUN" and "pip install" in rest]
-    assert all("redis" in rest for rest in installs)
+    assert all(re.search(rf"[\[,]{extra}[\],]", rest) for rest in installs)

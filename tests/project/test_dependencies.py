@@ -22,7 +22,7 @@ EXTRAS = {
     "fieldmark": set(),
     "models": {"cpu", "train"},
     "export": {"cpu", "train"},
-    "tests": {"cpu", "train", "dev", "redis"},
+    "tests": {"cpu", "train", "dev", "otel", "redis"},
 }
 
 

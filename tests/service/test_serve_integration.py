@@ -105,6 +105,24 @@ def test_several_workers_share_the_work(store: Path) -> None:
         wait_until(lambda: len(httpx.get(f"{url(running)}/readyz").json()["workers"]) == 2, "both have joined")
 
 
+def test_a_trace_goes_from_the_caller_through_the_gateway_to_the_engine(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+    trace_id, caller = "0123456789abcdef" * 2, "00000000000000aa"
+    with service(store, traces="log", access_log_share=1) as running:
+        asked = httpx.post(
+            f"{url(running)}/v1/classify", content=RED, headers={"traceparent": f"00-{trace_id}-{caller}-01"}
+        )
+        assert asked.status_code == 200
+        names = ("POST classify", "bus classify/auto", "worker classify/auto", "infer")
+        request, bus, worker, infer = (running.wait_for("span", span=name, trace_id=trace_id) for name in names)
+        chain = [request["parent_id"], bus["parent_id"], worker["parent_id"], infer["parent_id"]]
+        assert chain == [caller, request["span_id"], bus["span_id"], worker["span_id"]]
+        line = running.wait_for("request", trace_id=trace_id)
+        assert {line["request_id"]} == {asked.headers["x-request-id"], worker["fieldmark_request_id"]}
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -155,7 +155,14 @@ class InferenceApi:
             raise InvalidParameter("Neither 'expression' nor 'locate' is taken here, but by POST /v1/classify.")
         deadline = exchange.started + ask.timeout_ms / 1000
         jobs = [
-            Job(route.route, (photo,), ask.parameters, deadline, traceparent=exchange.traceparent)
+            Job(
+                route.route,
+                (photo,),
+                ask.parameters,
+                deadline,
+                traceparent=exchange.traceparent,
+                request_id=exchange.request_id,
+            )
             for photo in inference.photos
         ]
         outcomes = await await_outcomes(self.bus, jobs, exchange)

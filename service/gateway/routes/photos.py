@@ -55,6 +55,7 @@ class PhotoTask:
             parameters=asked,
             deadline=exchange.started + ask.timeout_ms / 1000,
             traceparent=exchange.traceparent,
+            request_id=exchange.request_id,
         )
         outcome = await await_outcome(self.bus, job, exchange)
         exchange.model = outcome.result.model

@@ -8,7 +8,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +17,7 @@ import httpx
 
 from service.gateway.app import create_app
 from service.gateway.doors import listen
+from service.gateway.edge import Observer
 from service.gateway.keyring import KeyRing
 from service.gateway.loop import new_loop
 from service.gateway.server import GatewayServer
@@ -54,7 +55,9 @@ class _Server(GatewayServer):
 class RunningGateway:
     """A gateway over `bus`, with its own settings and perhaps keys; usable as a context manager."""
 
-    def __init__(self, bus: FakeBus, *, ring: KeyRing | None = None, **settings: Any) -> None:
+    def __init__(
+        self, bus: FakeBus, *, ring: KeyRing | None = None, observers: Sequence[Observer] = (), **settings: Any
+    ) -> None:
         self.bus = bus
         self.metrics = Metrics()
         self.settings = Settings(**settings)
@@ -62,7 +65,7 @@ class RunningGateway:
         self.address: tuple[str, int] = self._listener.getsockname()
         self.url = f"http://127.0.0.1:{self.address[1]}"
         self._has_started = threading.Event()
-        self.app = create_app(self.settings, bus, self.metrics, ring)
+        self.app = create_app(self.settings, bus, self.metrics, ring, observers)
         self.server = _Server(self.settings, self.app, self.metrics, self._has_started.set)
         self._thread = threading.Thread(target=self._run)
 
