@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import random as randomness
-import secrets
 import socket
 import stat
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Self, cast
 
 from service.bus.base import Delivery
+from service.bus.folder import HeldFolder, fresh_socket, remove_abandoned
 from service.bus.frames import Decoder, FrameError, Reader, encode, split_photos
 from service.bus.hub import Hub
 from service.bus.links import Worker, fault_of
@@ -47,8 +47,9 @@ class LocalBus(Hub):
         random: Callable[[], float] = randomness.random,
     ) -> None:
         super().__init__(settings, clock=clock, random=random)
-        self._own_folder = None if settings.socket else _fresh_folder()
-        self.path = settings.socket or cast("Path", self._own_folder) / "bus.sock"
+        self._is_named = settings.socket is not None
+        self.path = settings.socket or fresh_socket(Path(tempfile.gettempdir()))
+        self._folder: HeldFolder | None = None
         self._server: asyncio.Server | None = None
         self.connections: set[_Connection] = set()
 
@@ -58,6 +59,9 @@ class LocalBus(Hub):
         Raises:
             OSError: the path cannot be used, or another gateway listens there.
         """
+        if not self._is_named:
+            remove_abandoned(self.path.parent.parent)
+            self._folder = HeldFolder(self.path.parent)
         listener = _listen(self.path)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(lambda: _Connection(self), sock=listener, backlog=BACKLOG)
@@ -73,8 +77,8 @@ class LocalBus(Hub):
         for connection in list(self.connections):
             connection.cut_off("it did not read its farewell")
         self.path.unlink(missing_ok=True)
-        if self._own_folder:
-            self._own_folder.rmdir()
+        if self._folder:
+            self._folder.close()
 
 
 class _Connection(asyncio.BufferedProtocol):
@@ -271,11 +275,6 @@ class LocalWorkerBus:
                 self._socket.sendall(frame)
             except OSError:
                 return  # a gateway that is gone needs no answer
-
-
-def _fresh_folder() -> Path:
-    """A name that nobody can guess, for the folder that `start` makes."""
-    return Path(tempfile.gettempdir()) / f"fieldmark-{secrets.token_hex(8)}"
 
 
 def _listen(path: Path) -> socket.socket:

@@ -8,7 +8,6 @@ the folder goes. The exit status is 0 after an ordered end and 1 with one senten
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -16,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from service.bus.folder import NAME_BYTES, HeldFolder, fresh_socket, remove_abandoned
 from service.logs import get_logger, is_text
 from service.machine import visible_gpus
 from service.settings import Settings, unknown_variables
@@ -80,7 +80,8 @@ def place_workers(workers: int | None, gpus: Sequence[str]) -> list[str | None]:
 def bus_socket(named: Path | None) -> Iterator[Path]:
     """Give the path of the bus's socket: the named one, or a fresh one in a folder that only this user can enter.
 
-    The folder stands where the system keeps such things, or in /tmp where that path is too long for a socket.
+    The folder stands where the system keeps such things, or in /tmp where that path is too long for a socket. Those that
+    services left behind which were killed are removed.
 
     Raises:
         StartRefused: the named path is too long.
@@ -90,21 +91,22 @@ def bus_socket(named: Path | None) -> Iterator[Path]:
             raise StartRefused(f"The path of the socket, {named}, is longer than {SOCKET_PATH_LIMIT} bytes.")
         yield named
         return
-    folder = Path(tempfile.mkdtemp(prefix="fieldmark-", dir=_runtime_root()))
+    root = _runtime_root()
+    if removed := remove_abandoned(root):
+        log.info("abandoned_folders_removed", count=removed)
+    path = fresh_socket(root)
+    folder = HeldFolder(path.parent)
     try:
-        yield folder / "bus.sock"
+        yield path
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.close()
 
 
-def _runtime_root() -> str:
+def _runtime_root() -> Path:
     for root in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir()):
-        if (
-            os.access(root, os.W_OK | os.X_OK)
-            and len(os.fsencode(root)) + len("/fieldmark-12345678/bus.sock") <= SOCKET_PATH_LIMIT
-        ):
-            return root
-    return "/tmp"  # noqa: S108 - mkdtemp makes a fresh folder in it, for this user alone
+        if os.access(root, os.W_OK | os.X_OK) and len(os.fsencode(root)) + NAME_BYTES <= SOCKET_PATH_LIMIT:
+            return Path(root)
+    return Path("/tmp")  # noqa: S108 - the folder in it is fresh, and for this user alone
 
 
 def _say_ready(settings: Settings, host: str, port: int, internal_port: int) -> None:
