@@ -69,7 +69,7 @@ def test_gateway_and_workers_meet_over_redis_and_a_killed_worker_loses_nothing(t
         shared = {"redis_url": server.url, "lanes": 1, "max_queue_wait_ms": 60_000}
         gateway = stack.enter_context(running("gateway", port=0, timeout_ms=30_000, **shared))
         workers = [stack.enter_context(running("worker", name, store=tmp_path / "store", **shared)) for name in "01"]
-        _, host, port = gateway.hears("ready")
+        _, host, port, _ = gateway.hears("ready")
         for worker in workers:
             worker.hears("ready")
         client = stack.enter_context(httpx.Client(base_url=f"http://{host}:{port}", timeout=WAIT_S, trust_env=False))
