@@ -22,7 +22,8 @@ from service.bus.local import LocalBus, LocalWorkerBus
 from service.bus.messages import Cancel, Drain, Request, Result
 from service.settings import Settings
 from tests.service.bus.fakes import BIRDS, make_hello
-from tests.service.bus.suite import PATIENCE_S, BusFactory, BusSuite, Setup, eventually, outcomes
+from tests.service.bus.setups import PATIENCE_S, BusFactory, Setup, eventually, outcomes
+from tests.service.bus.suite import BusSuite
 
 LOOPS = [pytest.param(("asyncio", {"use_uvloop": use_uvloop}), id=f"{use_uvloop=}") for use_uvloop in (False, True)]
 
