@@ -1,6 +1,6 @@
 """The bytes of images that no encoder writes, for the corpus of bad images and the decoder's tests.
 
-Owns the builders alone; what is wrong with an image, and what has to come of it, stands in `bad_images.py`. What the
+Owns the builders alone; what is wrong with an image, and what has to come of it, stands in `bad_images`. What the
 bytes mean is written down in the formats' own specifications.
 """
 

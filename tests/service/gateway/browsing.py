@@ -16,6 +16,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request,
 
 CHROMIUM_NAMES = ("chromium", "google-chrome")
 WAIT_MS = 60_000
+DESK, TELEPHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
+NEAR_PX = 1.5  # what drawing rounds
 #: Chromium's own note on an answer with an error's status; a test that wants such an answer looks at the page instead.
 _STATUS_NOTE = "Failed to load resource"
 _AXE = Path(__file__).parent / "axe" / "axe.min.js"

@@ -1,8 +1,10 @@
-"""The console in a real Chromium, before a real service: the shipped bundles, and a tiny one of each system."""
+"""The console in a real Chromium, before a real service: the shipped bundles, and a tiny one of each system.
+
+What it makes of answers that the shipped bundles do not give, `test_console_answers_integration.py` tells.
+"""
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 import subprocess
@@ -14,22 +16,16 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import expect
 
-from service.gateway.keyring import KeyRing
-from service.keys import Scope, add_key
 from tests.bundles import solid_photo
 from tests.drills.service_process import PATIENCE_S, service
-from tests.service.gateway.browsing import ConsolePage, chromium, find_chromium
-from tests.service.gateway.fake_bus import FakeBus
-from tests.service.gateway.serving import RunningGateway
+from tests.service.gateway.browsing import NEAR_PX, TELEPHONE, ConsolePage, find_chromium
 from tests.system_bundles import make_system_bundle
 
 ROOT = Path(__file__).parents[3]
 PELICAN = (ROOT / "tests" / "samples" / "white_pelican.jpg").read_bytes()
 AMBER = (230, 159, 0)  # the first mark's colour
-NEAR_PX = 1.5
-DESK, TELEPHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 
 pytestmark = [
     pytest.mark.timeout(240),  # a service with the shipped bundles and a browser start for the first test
@@ -46,31 +42,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         make_system_bundle(store, system, name=system.replace("_", "-"), domain="colours", default=False)
     with service(store, "--store", str(ROOT / "models" / "zoo"), lanes=1) as running:
         yield f"http://127.0.0.1:{running.port}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def console(browser: Browser, url: str, request: pytest.FixtureRequest) -> Iterator[ConsolePage]:
-    """A fresh page; nothing may be thrown, logged as an error or loaded from elsewhere on it."""
-    options = {"viewport": DESK} | getattr(request, "param", {})
-    with browser.new_context(**options) as context:
-        shown = ConsolePage(context.new_page(), url)
-        yield shown
-        assert shown.complaints == []
-
-
-@pytest.fixture(scope="module")
-def script(browser: Browser, url: str) -> Iterator[Page]:
-    """A page of the console for tests of its modules alone, which change nothing that is seen."""
-    with browser.new_context() as context:
-        page = context.new_page()
-        ConsolePage(page, url).open()
-        yield page
 
 
 def ask(url: str, photo: bytes, **params: Any) -> dict[str, Any]:
@@ -133,27 +104,6 @@ def test_an_unsure_answer_says_so_and_lists_what_it_may_be(console: ConsolePage,
     told = ask(url, photo, domain="birds")
     assert console.panel.locator(".chips li").count() == len(told["set"]["class_ids"])
     assert console.panel.locator(".ladder .held").count() == 0
-
-
-@pytest.mark.parametrize(
-    ("changes", "tone", "title"),
-    [
-        ({"rollup": {"level": "species", "label": "Herring Gull", "probability": 0.96}}, "sure", "Herring Gull"),
-        ({"rollup": {"level": "genus", "label": "Larus", "probability": 0.97}}, "partly", "A bird of the genus Larus"),
-        ({}, "open", "Perhaps a Herring Gull"),
-        ({"uncertain": True}, "unknown", "Unlike the 200 species that it knows"),
-        ({"uncertain": None}, "match", "Herring Gull"),
-    ],
-)
-def test_an_answer_ends_in_one_of_five_verdicts(script: Page, changes: dict[str, Any], tone: str, title: str) -> None:
-    levels = {"genus": "Larus", "species": "Larus argentatus"}
-    best = {"class_id": "062", "label": "Herring Gull", "probability": 0.6, "levels": levels}
-    answer = {"predictions": [best], "uncertain": False} | changes
-    entry = {"domain": "birds", "levels": list(levels), "classes": 200}
-    told = script.evaluate(
-        "async ([answer, entry]) => (await import('/console/verdict.js')).judge(answer, entry, 0.9)", [answer, entry]
-    )
-    assert (told["tone"], told["title"]) == (tone, title)
 
 
 @pytest.mark.parametrize("model", ["pma-visual", "rams-trans", "s3n"])
@@ -270,33 +220,6 @@ def test_a_bad_photo_is_refused_in_plain_words(console: ConsolePage, name: str, 
     assert alert.count() == 0
 
 
-def test_a_busy_service_tells_when_to_come_back_and_may_be_asked_again(console: ConsolePage) -> None:
-    problem = {
-        "type": "overloaded",
-        "title": "Overloaded",
-        "status": 429,
-        "detail": "The wait is 3 s.",
-        "instance": "7",
-    }
-    headers = {"retry-after": "4", "content-type": "application/problem+json"}
-    console.page.route(
-        "**/v1/classify*", lambda route: route.fulfill(status=429, headers=headers, body=json.dumps(problem))
-    )
-    console.open()
-    console.choose_example("White pelican")
-    expect(console.panel.get_by_role("alert")).to_contain_text("Come back in 4 s.")
-    console.page.unroute("**/v1/classify*")
-    console.panel.get_by_role("button", name="Try again").click()
-    assert console.verdict() == "American White Pelican"
-
-
-def test_a_service_that_is_gone_is_told_of(console: ConsolePage) -> None:
-    console.open()
-    console.page.route("**/v1/classify*", lambda route: route.abort())
-    console.choose_example("White pelican")
-    expect(console.panel.get_by_role("alert")).to_contain_text("The service cannot be reached")
-
-
 def test_all_can_be_done_from_the_keyboard(console: ConsolePage) -> None:
     console.open()
     keyboard = console.page.keyboard
@@ -333,130 +256,12 @@ def test_the_commands_shown_give_the_answer_shown(console: ConsolePage, tmp_path
     assert printed.stdout.strip() == shown
 
 
-def test_tasks_that_nothing_does_have_no_tab(console: ConsolePage) -> None:
-    def leave_classifiers(route: Route) -> None:
-        body = route.fetch().json()
-        body["models"] = [model for model in body["models"] if model["task"] == "classify"]
-        route.fulfill(json=body)
-
-    console.page.route("**/v1/models", leave_classifiers)
-    console.open("point")
-    assert console.page.get_by_role("tab").all_inner_texts() == ["Identify", "Service"]
-    expect(console.page.get_by_role("tab", name="Identify")).to_have_attribute("aria-selected", "true")
-
-
-def reply(answer: dict[str, Any], route: Route) -> None:
-    route.fulfill(json=answer)
-
-
-def with_tasks(console: ConsolePage, *tasks: str, answers: dict[str, Any]) -> None:
-    """Let the page believe that models for these tasks are served, and what they answer."""
-
-    def add_models(route: Route) -> None:
-        body = route.fetch().json()
-        like = body["models"][0]
-        body["models"] += [like | {"name": task, "task": task, "domain": None, "levels": []} for task in tasks]
-        route.fulfill(json=body)
-
-    console.page.route("**/v1/models", add_models)
-    for path, answer in answers.items():
-        console.page.route(f"**{path}*", functools.partial(reply, answer))
-
-
-def test_what_is_pointed_at_is_framed(console: ConsolePage) -> None:
-    box = {"x": 64.0, "y": 50.0, "width": 100.0, "height": 75.0}
-    results = [
-        {"expression": "the bird", "found": True, "score": 0.83, "box": box},
-        {"expression": "a red car", "found": False, "score": 0.04, "reason": "the photo seems to show no such thing"},
-    ]
-    image = {"width": 258, "height": 201}
-    with_tasks(console, "ground", answers={"/v1/ground": {"results": results, "image": image, "model": {}}})
-    console.open("point")
-    console.choose_example("White pelican")
-    console.panel.get_by_label("One description a line").fill("the bird\na red car")
-    console.panel.get_by_role("button", name="Point at it").click()
-    expect(console.panel.locator(".found li")).to_have_count(2)
-    expect(console.panel.locator(".found li").nth(1)).to_contain_text("is not there, it seems")
-    mark = console.panel.locator(".mark-line")
-    expect(mark).to_have_count(1)
-    frame, drawn = console.panel.locator(".stage-photo img").bounding_box(), mark.bounding_box()
-    assert frame is not None
-    assert drawn is not None
-    scale = frame["width"] / 258
-    assert drawn["x"] == pytest.approx(frame["x"] + 64 * scale, abs=NEAR_PX)
-    assert drawn["width"] == pytest.approx(100 * scale, abs=2 * NEAR_PX)
-    expect(console.panel.locator(".code code")).to_contain_text("--form-string 'expressions=the bird")
-
-
-def test_a_question_is_answered_with_the_cells_that_were_read(console: ConsolePage) -> None:
-    kept = {"rows": 2, "columns": 2, "values": [1, 0, 0, 1]}
-    told = {"answers": [{"answer": "orange", "probability": 0.7}], "kept": kept, "image": {"width": 258, "height": 201}}
-    with_tasks(console, "answer", answers={"/v1/answer": told})
-    console.open("ask")
-    console.choose_example("White pelican")
-    console.panel.get_by_role("button", name="Ask", exact=True).click()
-    assert console.verdict() == "Orange"
-    expect(console.panel.locator(".cell")).to_have_count(2)
-    expect(console.panel.locator(".legend")).to_contain_text("2 of 4 cells were read")
-
-
 def test_the_service_is_shown_at_work(console: ConsolePage) -> None:
     console.open("live")
     expect(console.panel.locator("tbody").first.locator("tr")).to_have_count(1)
     expect(console.panel.locator(".uplot canvas")).to_have_count(6)
     expect(console.panel.get_by_role("img", name="Throughput, requests a second. answered: 0")).to_be_visible()
     expect(console.panel.locator(".wide-table").last).to_contain_text("birds 1.0.0")
-
-
-def test_figures_of_two_readings_become_rates_and_latencies(script: Page) -> None:
-    before, now = figures(10), figures(30)
-    told = script.evaluate(
-        """async ([before, now]) => {
-            const { compare } = await import("/console/figures.js");
-            return [compare(before, now, 2), compare(now, before, 2)];
-        }""",
-        [before, now],
-    )
-    grown, anew = told
-    assert (grown["answered"], grown["refused"], grown["failed"]) == (10, 0, 0)
-    assert grown["p50"] == pytest.approx(0.01)
-    assert grown["batch"] == 1.5
-    assert anew["answered"] == 5, "a counter that fell began anew"
-
-
-def figures(count: int) -> dict[str, Any]:
-    """What the service would tell after so many requests of 0.01 s in batches of 1.5 on average."""
-    questions = {
-        "answered": count,
-        "refused": 0,
-        "failed": 0,
-        "bounds_s": [0.005, 0.015],
-        "latency": [0, count, 0],
-        "batch_count": count,
-        "batch_sum": count * 1.5,
-    }
-    return {"questions": questions, "queued": 0, "inflight": 0, "workers": []}
-
-
-def test_a_service_that_asks_for_a_key_is_given_one(browser: Browser, tmp_path: Path) -> None:
-    key = add_key(tmp_path / "keys", "laptop", [Scope.INFER])
-    with RunningGateway(FakeBus(), ring=KeyRing(tmp_path / "keys")) as keyed, browser.new_context() as context:
-        shown = ConsolePage(context.new_page(), keyed.url)
-        shown.page.goto(keyed.url)
-        field = shown.page.get_by_label("Key")
-        field.fill("wrong")
-        field.press("Enter")
-        expect(shown.page.locator("form")).to_contain_text("The key is not known")
-        assert shown.faults() == []
-        field.fill(key)
-        field.press("Enter")
-        shown.choose_example("White pelican")
-        shown.verdict()
-        recipe = shown.panel.locator("pre")
-        expect(recipe).to_contain_text('"Authorization: Bearer $FIELDMARK_KEY"')
-        shown.panel.get_by_role("button", name="Python").click()
-        expect(recipe).to_contain_text('key=os.environ["FIELDMARK_KEY"]')
-    assert shown.complaints == []
 
 
 @pytest.mark.parametrize(
@@ -484,16 +289,3 @@ def test_everybody_can_use_every_view(console: ConsolePage) -> None:
     console.panel.locator(".uplot").first.wait_for()
     found += console.faults()
     assert found == []
-
-
-def test_the_colours_are_the_systems_until_a_person_chooses(console: ConsolePage) -> None:
-    console.page.emulate_media(color_scheme="light")
-    console.open()
-    background = "getComputedStyle(document.documentElement).backgroundColor"
-    light = console.page.evaluate(background)
-    console.page.get_by_label("Colours").select_option("Dark")
-    dark = console.page.evaluate(background)
-    assert dark != light
-    console.open()
-    console.page.reload()
-    assert console.page.evaluate(background) == dark

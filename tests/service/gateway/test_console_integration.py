@@ -1,4 +1,4 @@
-"""The console as files: complete, licensed, strict about what it loads. What it does, `test_console_e2e.py` tells."""
+"""The console as files: complete, licensed, strict about what it loads. What it does, the other tests of it tell."""
 
 from __future__ import annotations
 

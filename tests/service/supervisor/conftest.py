@@ -78,6 +78,14 @@ class Stage:
             self.supervision.on_time()
         self.now = until
 
+    def live(self, seconds: float) -> None:
+        """Let time pass while every child says that it is alive."""
+        for _ in range(int(seconds)):
+            for slot in (self.supervision.gateway, *self.supervision.workers):
+                for watch in list(slot.watches()):
+                    self.say(watch.child, "beat")
+            self.wait(1)
+
 
 @pytest.fixture
 def stage() -> Callable[..., Stage]:

@@ -1,12 +1,14 @@
+"""How children are watched and started again, on a clock that stands still; how they end: `test_supervision_drain.py`."""
+
 from collections.abc import Callable
-from signal import SIGINT, SIGKILL, SIGTERM
+from signal import SIGKILL, SIGTERM
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from service.supervisor.slots import PAUSE_LIMIT_S, STABLE_S, START_ATTEMPTS_LIMIT, pause_s
-from service.supervisor.supervision import LEAVE_GRACE_S, SILENCE_LEAST_S, Phase
+from service.supervisor.supervision import LEAVE_GRACE_S, SILENCE_LEAST_S
 
 BuildStage = Callable[..., Any]
 
@@ -34,7 +36,7 @@ def test_a_stable_worker_that_crashes_is_started_again_at_once(stage: BuildStage
     at = stage()
     at.all_ready()
     at.supervision.on_time()
-    _live(at, STABLE_S)
+    at.live(STABLE_S)
     at.end(at.worker(), -11)
     assert at.supervision.seconds_to_due() == 0
     at.wait(0)
@@ -153,7 +155,7 @@ def test_a_wedged_worker_is_killed_and_started_again_with_that_reason(how: str, 
 def test_beats_keep_children_alive(stage: BuildStage) -> None:
     at = stage(stall_timeout_s=30)
     at.all_ready()
-    _live(at, 300)
+    at.live(300)
     assert [child.signals for child in at.children] == [[], []]
 
 
@@ -177,7 +179,7 @@ def test_a_worker_above_its_memory_is_drained_only_when_its_successor_is_ready(s
     at.ready(new)
     assert (old.signals, new.signals) == ([SIGTERM], [])
     at.end(old, 0)
-    _live(at, 60)
+    at.live(60)
     assert len(at.children) == 3
 
 
@@ -198,7 +200,7 @@ def test_a_successor_that_fails_is_tried_again_while_the_old_worker_serves_on(st
     at.say(old, "memory", "5000000000")
     for _ in range(START_ATTEMPTS_LIMIT + 1):
         at.end(at.worker(), 1)
-        _live(at, PAUSE_LIMIT_S + 1)
+        at.live(PAUSE_LIMIT_S + 1)
     assert (at.supervision.failure, old.signals, at.worker().reason) == (None, [], "memory")
 
 
@@ -213,107 +215,7 @@ def test_a_worker_that_crashes_while_its_successor_starts_is_not_started_a_third
     assert len(at.children) == 3
 
 
-def test_the_drain_ends_the_gateway_first_and_the_workers_after_it(stage: BuildStage) -> None:
-    at = stage(workers=2)
-    at.all_ready()
-    at.supervision.on_signal(SIGTERM)
-    assert (at.gateway.signals, at.worker(0).signals) == ([SIGTERM], [])
-    at.end(at.gateway, 0)
-    assert [at.worker(0).signals, at.worker(1).signals] == [[SIGTERM], [SIGTERM]]
-    at.end(at.worker(1), 0)
-    assert at.supervision.exit_status is None
-    at.end(at.worker(0), 0)
-    assert (at.supervision.exit_status, at.supervision.failure) == (0, None)
-
-
-def test_a_worker_that_crashes_while_the_gateway_drains_is_started_again(stage: BuildStage) -> None:
-    at = stage()
-    at.all_ready()
-    at.supervision.on_signal(SIGTERM)
-    at.end(at.worker(), -9)
-    at.wait(1)
-    assert at.worker().reason == "crash"
-    at.ready(at.worker())
-    at.end(at.gateway, 0)
-    assert at.worker().signals == [SIGTERM]
-
-
-def test_nothing_is_started_again_after_the_drain_has_reached_it(stage: BuildStage) -> None:
-    at = stage(workers=2)
-    at.all_ready()
-    at.end(at.worker(1))
-    at.supervision.on_signal(SIGINT)
-    at.end(at.gateway, -9)
-    at.wait(1)
-    assert len(at.children) == 3
-    at.end(at.worker(0), -9)
-    assert at.supervision.exit_status == 0
-
-
-def test_the_gateway_is_not_started_again_once_it_should_end(stage: BuildStage) -> None:
-    at = stage()
-    at.all_ready()
-    at.end(at.gateway, -9)
-    at.supervision.on_signal(SIGTERM)
-    assert at.worker().signals == [SIGTERM], "there is no gateway to wait for"
-    at.wait(1)
-    at.end(at.worker(), 0)
-    assert (at.supervision.exit_status, len(at.children)) == (0, 2)
-
-
-def test_nothing_is_started_after_a_second_signal(stage: BuildStage) -> None:
-    at = stage(workers=2)
-    at.all_ready()
-    at.end(at.worker(1))
-    at.supervision.on_signal(SIGTERM)
-    at.supervision.on_signal(SIGTERM)
-    at.wait(1)
-    assert len(at.children) == 3
-
-
-def test_a_drain_that_takes_too_long_is_ended(stage: BuildStage) -> None:
-    at = stage(drain_timeout_s=20)
-    at.all_ready()
-    at.supervision.on_signal(SIGTERM)
-    _live(at, 20 + LEAVE_GRACE_S)
-    assert at.gateway.signals == [SIGTERM, SIGKILL]
-    at.end(at.gateway, -9)
-    at.wait(LEAVE_GRACE_S)
-    assert at.worker().signals == [SIGTERM, SIGKILL]
-    at.end(at.worker(), -9)
-    assert at.supervision.phase is Phase.OVER
-
-
-def test_a_second_signal_kills_what_is_left(stage: BuildStage) -> None:
-    at = stage()
-    at.all_ready()
-    at.supervision.on_signal(SIGINT)
-    at.supervision.on_signal(SIGINT)
-    assert [child.signals for child in at.children] == [[SIGTERM, SIGKILL], [SIGKILL]]
-    for child in at.children:
-        at.end(child, -9)
-    assert (at.supervision.exit_status, at.supervision.failure) == (1, "A second signal ended the drain.")
-
-
-def test_a_signal_during_the_start_ends_it(stage: BuildStage) -> None:
-    at = stage()
-    at.supervision.on_signal(SIGTERM)
-    at.end(at.gateway, -15)
-    assert at.worker().signals == [SIGTERM]
-    at.end(at.worker(), -15)
-    assert at.supervision.exit_status == 0
-
-
 def test_the_address_of_the_first_gateway_is_kept_for_its_successors(stage: BuildStage) -> None:
     at = stage(port=0)
     at.say(at.gateway, "ready", "::1 43210 43211")
     assert at.supervision.address == ("::1", 43210, 43211)
-
-
-def _live(at: Any, seconds: float) -> None:
-    """Let time pass while every child says that it is alive."""
-    for _ in range(int(seconds)):
-        for slot in (at.supervision.gateway, *at.supervision.workers):
-            for watch in list(slot.watches()):
-                at.say(watch.child, "beat")
-        at.wait(1)
