@@ -17,6 +17,7 @@ from service.catalog import RouteInfo
 CREDIT_LIMIT = 4096  # requests one worker may hold
 LANES_LIMIT = 1024
 ROUTES_LIMIT = 4096  # routes one worker may announce
+SLOW_PATHS_LIMIT = 16
 
 
 class Kind(IntEnum):
@@ -42,7 +43,7 @@ class Hello(msgspec.Struct, frozen=True):
     """A worker introduces itself; `catalog` is the JSON that `/v1/models` and `/v1/domains` show.
 
     `lanes` is how many requests it works on at once, `credit` how many it may hold. `started_because` is `start`, or
-    the reason of the restart.
+    the reason of the restart. `slow_paths` names what makes it slower than it could be.
     """
 
     worker: str
@@ -53,6 +54,7 @@ class Hello(msgspec.Struct, frozen=True):
     routes: Annotated[list[RouteInfo], msgspec.Meta(max_length=ROUTES_LIMIT)]
     catalog: bytes
     started_because: Literal["start", "crash", "wedge", "memory"] = "start"
+    slow_paths: Annotated[list[str], msgspec.Meta(max_length=SLOW_PATHS_LIMIT)] = []
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -29,6 +29,7 @@ from service.engine.backends.base import StartError
 from service.engine.engine import Engine
 from service.logs import get_logger
 from service.settings import Settings
+from service.slowness import missing_instructions, watchers
 from service.status import StatusPipe
 from service.tracing import TracingFault, open_tracing
 from service.worker.desk import Watcher
@@ -145,6 +146,7 @@ def _introduce(
         routes=engine.routes,
         catalog=encode_catalog(engine.catalog),
         started_because=started_because,
+        slow_paths=[*watchers(), *(missing_instructions() if settings.device == "cpu" else [])],
     )
 
 

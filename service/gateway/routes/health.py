@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import Any, Literal
 
 import msgspec
@@ -13,6 +12,7 @@ from starlette.responses import Response
 from service.bus.base import GatewayBus, Reach, RouteView, WorkerView
 from service.gateway.openapi import answers
 from service.gateway.router import Router
+from service.slowness import watchers
 
 
 class Alive(msgspec.Struct, frozen=True):
@@ -22,7 +22,10 @@ class Alive(msgspec.Struct, frozen=True):
 
 
 class WorkerState(msgspec.Struct, frozen=True):
-    """One connected worker; `memory_bytes` and `busy_ratio` are of its last heartbeat."""
+    """One connected worker; `memory_bytes` and `busy_ratio` are of its last heartbeat.
+
+    `slow_paths` names what makes it slower than it could be.
+    """
 
     name: str
     device: str
@@ -31,6 +34,7 @@ class WorkerState(msgspec.Struct, frozen=True):
     is_draining: bool
     memory_bytes: int | None
     busy_ratio: float | None
+    slow_paths: list[str]
 
 
 class RouteState(msgspec.Struct, frozen=True):
@@ -57,7 +61,7 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether a request would succeed now. `slow_paths` names what makes this process slower than it could be.
+    """Whether a request would succeed now. `slow_paths` names what makes the gateway slower than it could be.
 
     `bus` tells whose workers are in reach: `local`, the host's own; `redis`, those of other hosts too; `local-only`, the
     host's own while Redis cannot be reached.
@@ -122,6 +126,7 @@ def describe_worker(worker: WorkerView) -> WorkerState:
         is_draining=worker.draining,
         memory_bytes=heartbeat.memory_bytes if heartbeat else None,
         busy_ratio=heartbeat.busy_ratio if heartbeat else None,
+        slow_paths=hello.slow_paths,
     )
 
 
@@ -132,9 +137,5 @@ def _route_state(route: RouteView) -> RouteState:
 
 
 def _slow_paths() -> list[str]:
-    slow = {
-        "asyncio runs in debug mode": asyncio.get_running_loop().get_debug(),
-        "a tracer watches every line of Python": sys.gettrace() is not None,
-        "a profiler watches every call of Python": sys.getprofile() is not None,
-    }
-    return [name for name, is_on in slow.items() if is_on]
+    debugging = ["asyncio runs in debug mode"] if asyncio.get_running_loop().get_debug() else []
+    return debugging + watchers()

@@ -45,6 +45,7 @@ HELLOS = st.builds(
     routes=st.lists(ROUTES, max_size=4),
     catalog=st.binary(max_size=100),
     started_because=st.sampled_from(["start", "crash", "wedge", "memory"]),
+    slow_paths=st.lists(TEXTS, max_size=2),
 )
 PARAMETERS = st.builds(Parameters, top_k=INTEGERS, explain=st.booleans(), text=st.none() | TEXTS)
 BODIES = st.lists(st.binary(max_size=300), max_size=4)

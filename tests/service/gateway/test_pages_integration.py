@@ -3,6 +3,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
+
 from service.gateway.pages import TYPES
 from service.gateway.routes.docs import FILES, STATIC
 from tests.service.gateway.fake_bus import FakeBus, make_hello
@@ -78,7 +80,7 @@ def test_readiness_shows_workers_routes_and_refusals(gateway: RunningGateway) ->
     assert (answer.status_code, state["status"]) == (200, "ready")
     assert state["workers"] == [
         {"name": "0", "device": "cpu", "lanes": 2, "held": 1, "is_draining": False, "memory_bytes": 123_000_000,
-         "busy_ratio": 0.5}
+         "busy_ratio": 0.5, "slow_paths": []}
     ]  # fmt: skip
     assert state["routes"][0] == {
         "route": "classify/birds", "model": "birds@1.0.0", "queued": 2, "predicted_wait_ms": 250.0, "rate_per_s": 80.0,
@@ -106,7 +108,10 @@ def test_a_host_that_has_lost_redis_says_so() -> None:
     assert (answer.status_code, answer.json()["bus"]) == (200, "local-only")
 
 
-def test_a_slow_path_is_named(gateway: RunningGateway) -> None:
-    with RunningGateway(FakeBus()) as slow, slow.client() as client:
+def test_slow_paths_of_gateway_and_workers_are_named() -> None:
+    traced = msgspec.structs.replace(make_hello(), slow_paths=["a tracer watches every line of Python"])
+    with RunningGateway(FakeBus(hellos=[traced])) as slow, slow.client() as client:
         slow.loop.set_debug(True)
-        assert "asyncio runs in debug mode" in client.get("/readyz").json()["slow_paths"]
+        state = client.get("/readyz").json()
+    assert "asyncio runs in debug mode" in state["slow_paths"]
+    assert state["workers"][0]["slow_paths"] == traced.slow_paths
