@@ -15,17 +15,25 @@ from torch import Tensor
 SHARES = (0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 
 
-def blended(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
-    """`share` of `end` and the rest of `start`, weight by weight; counters are taken from `end`."""
+def blended(
+    start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float, beginnings: tuple[str, ...] = ("",)
+) -> dict[str, Tensor]:
+    """`share` of `end` and the rest of `start`, for weights whose names have one of the `beginnings`.
+
+    The others, and counters, are taken from `end`.
+    """
     return {
-        name: start[name].lerp(weight, share) if weight.dtype.is_floating_point else weight
+        name: start[name].lerp(weight, share) if weight.is_floating_point() and name.startswith(beginnings) else weight
         for name, weight in end.items()
     }
 
 
 def best_blend(
-    start: Mapping[str, Tensor], end: Mapping[str, Tensor], score: Callable[[Mapping[str, Tensor]], float]
+    start: Mapping[str, Tensor],
+    end: Mapping[str, Tensor],
+    score: Callable[[Mapping[str, Tensor]], float],
+    beginnings: tuple[str, ...] = ("",),
 ) -> tuple[float, dict[str, Tensor]]:
     """The share with the highest score, the larger one of equals, and its weights."""
-    share = max(SHARES, key=lambda share: (score(blended(start, end, share)), share))
-    return share, blended(start, end, share)
+    share = max(SHARES, key=lambda share: (score(blended(start, end, share, beginnings)), share))
+    return share, blended(start, end, share, beginnings)

@@ -83,7 +83,7 @@ def train(course: Course, folder: Path) -> nn.Module:
             run.train_epoch(_counted(material.epoch(run.epoch), lambda: bar.advance(task)), loss)
             run.log(epoch=run.epoch, validation=material.accuracy(run.averaged))
     if recipe.blend and run.blend is None and run.epoch:
-        _blend(run, material)
+        _blend(run, material, recipe.blended)
     return run.averaged
 
 
@@ -118,7 +118,7 @@ def _fit_size(model: nn.Module, size_px: int) -> None:
         model.sampler = SparseSampler(size_px).to(model.beta.device)
 
 
-def _blend(run: Run, material: Material) -> None:
+def _blend(run: Run, material: Material, beginnings: tuple[str, ...]) -> None:
     """End with the average of both ends of fine-tuning that validates best over all framings.
 
     The first is that of the epoch before which the backbone began to learn: what is new has learnt to use it by then.
@@ -130,7 +130,7 @@ def _blend(run: Run, material: Material) -> None:
         run.averaged.load_state_dict(state)
         return float(np.mean(list(material.accuracy(run.averaged).values())))
 
-    share, state = best_blend(start, end, score)
+    share, state = best_blend(start, end, score, beginnings)
     run.end_with(state, share)
     run.log(validation=material.accuracy(run.averaged))
 

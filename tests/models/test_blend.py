@@ -23,6 +23,13 @@ def test_the_ends_are_exact() -> None:
     assert torch.equal(blended(START, END, 0.0)["weight"], START["weight"])
 
 
+def test_what_began_from_nothing_stays_as_it_ended() -> None:
+    start = {"backbone.weight": torch.zeros(2), "words.weight": torch.zeros(2)}
+    end = {name: torch.ones(2) for name in start}
+    told = {name: weight.tolist() for name, weight in blended(start, end, 0.5, ("backbone.",)).items()}
+    assert told == {"backbone.weight": [0.5, 0.5], "words.weight": [1.0, 1.0]}
+
+
 def test_the_best_share_is_found() -> None:
     def score(state: Mapping[str, Tensor]) -> float:
         return -abs(float(state["weight"][0]) - 0.4)

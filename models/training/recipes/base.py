@@ -24,7 +24,8 @@ class Recipe:
     """What one classifier is trained with.
 
     A framing that is not in `framings` is shown once an epoch. `probe` fits the classifier to frozen features first,
-    `blend` ends with an average of start and end, `smoothing` is that of the labels.
+    `blend` ends with an average of start and end, of the weights whose names have one of the beginnings in `blended`;
+    `smoothing` is that of the labels.
     """
 
     backbone: str
@@ -38,6 +39,7 @@ class Recipe:
     system: System = "plain"
     setting: Setting = "reduced"
     blend: bool = False
+    blended: tuple[str, ...] = ("",)
     smoothing: float = 0.1  # the labels themselves are a few per cent wrong
 
 
