@@ -7,6 +7,7 @@ message is the supervisor's affair. The lines:
     beat                it is alive, about once a second
     wedged REASON       an inference makes no progress
     memory BYTES        it is above its memory bound
+    reload              from the gateway: somebody asks for fresh workers
     failed SENTENCE     it cannot start, and why, in words for a person
 
 A line is shorter than PIPE_BUF, so lines of several threads never mix (POSIX, `write`).
@@ -62,6 +63,11 @@ class StatusPipe:
     def memory(self, used_bytes: int) -> None:
         """Ask to be replaced."""
         self._write("memory", used_bytes)
+
+    def reload(self) -> bool:
+        """Ask for fresh workers; False without a supervisor, who would start them."""
+        self._write("reload")
+        return self._fd is not None
 
     def failed(self, sentence: str) -> None:
         """Say why this process cannot start."""

@@ -53,7 +53,7 @@ class Hello(msgspec.Struct, frozen=True):
     credit: Annotated[int, msgspec.Meta(ge=1, le=CREDIT_LIMIT)]
     routes: Annotated[list[RouteInfo], msgspec.Meta(max_length=ROUTES_LIMIT)]
     catalog: bytes
-    started_because: Literal["start", "crash", "wedge", "memory"] = "start"
+    started_because: Literal["start", "crash", "wedge", "memory", "reload"] = "start"
     slow_paths: Annotated[list[str], msgspec.Meta(max_length=SLOW_PATHS_LIMIT)] = []
 
 

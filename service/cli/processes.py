@@ -16,7 +16,7 @@ from service.settings import Settings, SettingsError, read_inherited, read_setti
 from service.status import StatusPipe, die_with_parent
 from service.supervisor.checks import StartRefused, check_address
 
-StartedBecause = Literal["start", "crash", "wedge", "memory"]
+StartedBecause = Literal["start", "crash", "wedge", "memory", "reload"]
 
 USAGE = f"""usage: fieldmark gateway [--status-fd N]
        fieldmark worker INDEX [--status-fd N] [--started-because {"|".join(get_args(StartedBecause))}]

@@ -6,7 +6,7 @@ Owns how the parts are put together. It holds no state beyond them and starts no
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 
 from fastapi import FastAPI
@@ -25,7 +25,7 @@ from service.gateway.keyring import KeyRing
 from service.gateway.openapi import describe
 from service.gateway.problems import write_failure
 from service.gateway.router import Router
-from service.gateway.routes import console, docs, figures, health, inference, models, photos, stats
+from service.gateway.routes import admin, console, docs, figures, health, inference, models, photos, stats
 from service.gateway.schema import PHOTO_TASKS, AskSchema
 from service.gateway.uploads import UploadLimits
 from service.keys import Scope as KeyScope
@@ -69,11 +69,18 @@ def create_app(
     return Front(app, hot)
 
 
-def create_internal_app(bus: GatewayBus, metrics: Metrics) -> FastAPI:
-    """Put together what the internal port serves."""
+def create_internal_app(
+    bus: GatewayBus, metrics: Metrics, reload: Callable[[], bool], ring: KeyRing | None = None
+) -> FastAPI:
+    """Put together what the internal port serves; with a `ring`, administration needs a key of it. `reload`: `admin_routes`."""
     app = _bare_app()
+    app.include_router(admin.admin_routes(reload))
     app.include_router(figures.figures_routes(metrics))
     app.include_router(health.health_routes(bus, Router(lambda: bus.hellos)))
+    if ring is not None:
+        app.add_middleware(
+            Guard, ring=ring, needed=KeyScope.ADMIN, open_paths=("/metrics", "/healthz", "/readyz"), open_folders=()
+        )
     app.add_middleware(Edge, metrics=metrics)
     return app
 

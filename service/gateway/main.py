@@ -122,7 +122,9 @@ async def serve(
         status.ready(host, port, internal_port)
 
     server = GatewayServer(settings, create_app(settings, bus, metrics, doors.ring, observers), metrics, has_started)
-    async with serving_inside(settings, create_internal_app(bus, metrics), metrics, doors.internal):
+    async with serving_inside(
+        settings, create_internal_app(bus, metrics, status.reload, doors.ring), metrics, doors.internal
+    ):
         await server.serve(sockets=[doors.public])
     _log.info("gateway_drained", is_forced=server.force_exit)
     await bus.drain(0 if server.force_exit else settings.drain_timeout_s)

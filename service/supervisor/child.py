@@ -18,7 +18,7 @@ from service.settings import PREFIX, Settings, to_environment
 from service.status import StatusReader
 
 Role = Literal["gateway", "worker"]
-Reason = Literal["start", "crash", "wedge", "memory"]
+Reason = Literal["start", "crash", "wedge", "memory", "reload"]
 
 _STDERR = 2
 #: Libraries below the engine must not start threads of their own beside the lanes.

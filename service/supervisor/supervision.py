@@ -57,6 +57,7 @@ class Supervision:
         self._on_ready = on_ready
         self._silence_limit_s = max(settings.stall_timeout_s, SILENCE_LEAST_S)
         self._is_announced = False
+        self._stale: list[Slot] = []  # workers that a reload has not replaced yet
         self.gateway = Slot("gateway", 0)
         self.workers = [Slot("worker", index) for index in range(workers)]
         self.phase = Phase.RUNNING
@@ -89,6 +90,8 @@ class Supervision:
                 self._kill(watch, "wedge")
             case "memory":
                 self._replace(slot, watch, message.text)
+            case "reload":
+                self._reload()
             case "failed":
                 watch.sentence = message.text
                 if not self._is_announced:
@@ -108,6 +111,7 @@ class Supervision:
         else:
             slot.serving = None
             self._after_end(slot, watch)
+        self._reload_next()
         self._advance()
 
     def on_signal(self, number: int) -> None:
@@ -166,6 +170,7 @@ class Supervision:
             host, port, internal_port = words.split()
             self.address = (host, int(port), int(internal_port))
         self._announce()
+        self._reload_next()
 
     def _announce(self) -> None:
         if not self._is_announced and self.address and all(slot.serving for slot in self._slots()):
@@ -178,6 +183,20 @@ class Supervision:
             limit = self._settings.worker_memory_bytes
             log.warning("child_above_memory", child=slot.name, pid=watch.child.pid, used=used, limit=limit)
             slot.reason = "memory"
+            self._launch(slot)
+
+    def _reload(self) -> None:
+        """Begin to put a fresh worker into each place, which reads its bundles anew."""
+        log.info("reload", workers=len(self.workers))
+        self._stale = list(self.workers)
+        self._reload_next()
+
+    def _reload_next(self) -> None:
+        """Replace the next worker once none is starting: memory has to hold one more worker, not all of them twice."""
+        is_busy = any(slot.starting is not None or slot.start_at is not None for slot in self.workers)
+        if self._stale and not is_busy and self.phase is Phase.RUNNING:
+            slot = self._stale.pop(0)
+            slot.reason = "reload"
             self._launch(slot)
 
     def _after_failed_start(self, slot: Slot, watch: Watch, status: int) -> None:

@@ -39,7 +39,7 @@ from service.worker.pulse import Pulse
 from service.worker.serving import Event, NoGateway, Serving
 from service.worker.watchdog import Watchdog
 
-StartedBecause = Literal["start", "crash", "wedge", "memory"]
+StartedBecause = Literal["start", "crash", "wedge", "memory", "reload"]
 
 #: Refusals and health answers of the gateway stay quick while all cores infer.
 NICE_ABOVE_GATEWAY = 1

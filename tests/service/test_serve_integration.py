@@ -99,6 +99,18 @@ def test_a_worker_above_its_memory_is_replaced_before_it_leaves(store: Path) -> 
         assert ask(running).status_code == 200
 
 
+def test_a_bundle_that_is_put_into_the_store_is_served_after_a_reload(store: Path) -> None:
+    with service(store) as running:
+        make_bundle(store, name="newcomer", domain="newcomers")
+        mark = running.mark()
+        internal = f"http://127.0.0.1:{running.internal_port}"
+        assert httpx.post(f"{internal}/v1/admin/reload").status_code == 202
+        mark = running.wait_for("child_started", since=mark, child="worker 0", reason="reload")["mark"]
+        assert ask(running).status_code == 200
+        running.wait_for("child_ended", since=mark, child="worker 0", planned=True, status=0)
+        assert httpx.get(f"{url(running)}/v1/models/newcomer").json()["status"] == "serving"
+
+
 def test_several_workers_share_the_work(store: Path) -> None:
     with service(store, "--workers", "2") as running:
         assert len(running.worker_pids()) == 2

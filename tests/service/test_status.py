@@ -23,6 +23,7 @@ def test_each_message_arrives_as_it_was_said(ends: tuple[StatusReader, StatusPip
     status.beat()
     status.wedged("lane 1 for 31 s")
     status.memory(123)
+    assert status.reload()
     status.failed("No bundle\nin the store.")
 
     messages, is_open = reader.read()
@@ -33,6 +34,7 @@ def test_each_message_arrives_as_it_was_said(ends: tuple[StatusReader, StatusPip
         Message("beat"),
         Message("wedged", "lane 1 for 31 s"),
         Message("memory", "123"),
+        Message("reload"),
         Message("failed", "No bundle in the store."),
     ]
     assert reader.read() == ([], True)

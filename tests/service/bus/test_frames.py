@@ -44,7 +44,7 @@ HELLOS = st.builds(
     credit=st.integers(1, 64),
     routes=st.lists(ROUTES, max_size=4),
     catalog=st.binary(max_size=100),
-    started_because=st.sampled_from(["start", "crash", "wedge", "memory"]),
+    started_because=st.sampled_from(["start", "crash", "wedge", "memory", "reload"]),
     slow_paths=st.lists(TEXTS, max_size=2),
 )
 PARAMETERS = st.builds(Parameters, top_k=INTEGERS, explain=st.booleans(), text=st.none() | TEXTS)

@@ -22,7 +22,10 @@ def test_what_the_supervisor_says_is_understood(line: str, parsed: ProcessArgume
         ("worker one", "INDEX must be a whole number, not 'one'"),
         ("gateway --status-fd", "--status-fd must be a whole number, not ''"),
         ("gateway --started-because crash", "gateway does not know --started-because"),
-        ("worker 0 --started-because rain", "--started-because 'rain' is not one of start, crash, wedge, memory"),
+        (
+            "worker 0 --started-because rain",
+            "--started-because 'rain' is not one of start, crash, wedge, memory, reload",
+        ),
     ],
 )
 def test_anything_else_is_named(line: str, sentence: str) -> None:
