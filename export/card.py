@@ -13,7 +13,7 @@ from export.evidence import Evidence
 from export.order import Trained
 from export.provenance import BACKBONES
 from models.evaluation.figures import markdown
-from models.manifest import Calibration, LatencyRow, Licence
+from models.sections import Calibration, LatencyRow, Licence
 from models.training.runs import Reached, RunRecord
 
 

@@ -23,8 +23,8 @@ from export.trust.uncertainty import Uncertainty, is_partial, settle_uncertainty
 from export.variants import LOSS_LIMIT
 from models.evaluation.figures import Figures, Scored, judge
 from models.evaluation.items import Part
-from models.manifest import Calibration, LatencyRow
 from models.progress import progress_bar
+from models.sections import Calibration, LatencyRow
 from models.training.taxonomy import LabelTable
 
 _PARITY_PHOTOS = 16

@@ -24,7 +24,7 @@ from models.calibration import (
     widest_quantile,
 )
 from models.evaluation.figures import Scored
-from models.manifest import Calibration, UncertaintyScore
+from models.sections import Calibration, UncertaintyScore
 from models.training.taxonomy import LabelTable
 
 COVERAGES = (0.9, 0.95)

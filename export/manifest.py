@@ -14,16 +14,8 @@ from export.order import Order, Trained
 from export.provenance import SOURCES
 from export.variants import Stored
 from models.evaluation.figures import metrics
-from models.manifest import (
-    ExplanationFacts,
-    ImageInput,
-    Manifest,
-    Output,
-    TextInput,
-    Training,
-    Variant,
-    file_sha256,
-)
+from models.manifest import Manifest, file_sha256
+from models.sections import ExplanationFacts, ImageInput, Output, TextInput, Training, Variant
 from models.text import VOCABULARY_NAME, Vocabulary
 from models.training.runs import RunRecord
 

@@ -15,7 +15,7 @@ from export.role import Role, role_of
 from export.scores import Preparation
 from export.subject import Photos
 from export.trust.companions import Folders
-from models.manifest import Licence
+from models.sections import Licence
 from models.text import VOCABULARY_NAME, Vocabulary, read_vocabulary
 from models.training.runs import Reached, RunRecord, dataset_of, load_model
 from models.training.texts import read_texts

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.manifest import Licence
+from models.sections import Licence
 from models.training.data import DataError
 from models.training.recipes.router import RECIPES as ROUTERS
 from models.training.runs import RunRecord

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from models.manifest import LatencyRow
 from models.preprocess import Pixels
+from models.sections import LatencyRow
 
 #: By name: float32 [n, ...], or int64 where an output counts.
 Outputs = dict[str, npt.NDArray[np.float32]]

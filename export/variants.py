@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from onnx import ModelProto
 
 from export.weights import store
-from models.manifest import Precision
+from models.sections import Precision
 
 #: A bundle travels in git. A transformer of 22 million weights fits in 8-bit steps.
 _LIMIT_BYTES = 16 << 20

@@ -21,7 +21,7 @@ import torch
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from models.manifest import Precision
+from models.sections import Precision
 
 #: Initialisers that are no weights of the model (bounds of a clip, shapes) are called by this and a number.
 CONSTANT_PREFIX = "constant/"

@@ -15,8 +15,9 @@ from models.evaluation.asking import Answered, Refused
 from models.evaluation.faithfulness import Run
 from models.evaluation.heat import Outputs
 from models.evaluation.remote import canonical
-from models.manifest import TextInput, read_manifest
+from models.manifest import read_manifest
 from models.preprocess import ImageError, Pixels, preprocess
+from models.sections import TextInput
 from service.answers import Parameters, Part
 from service.catalog import AUTO, SUBJECT, domain_route
 from service.engine.backends.base import EngineError

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from models.labels import read_labels
-from models.manifest import BundleError, Manifest, TextInput, WordsInput, file_sha256, read_manifest
+from models.manifest import BundleError, Manifest, file_sha256, read_manifest
+from models.sections import TextInput, WordsInput
 from models.text.expressions import PieceVocabulary
 from models.text.questions import QuestionVocabulary
 from models.text.vocabulary import read_vocabulary

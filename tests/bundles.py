@@ -19,17 +19,8 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from models.manifest import (
-    MANIFEST_NAME,
-    Backend,
-    Calibration,
-    ImageInput,
-    Licence,
-    Manifest,
-    Output,
-    Variant,
-    file_sha256,
-)
+from models.manifest import MANIFEST_NAME, Backend, Manifest, file_sha256
+from models.sections import Calibration, ImageInput, Licence, Output, Variant
 from service.engine.backends.testing import brightness_output
 
 COLOURS = {"Red": (255, 0, 0), "Green": (0, 255, 0), "Blue": (0, 0, 255)}

@@ -17,17 +17,8 @@ import onnxruntime
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from models.canvas import visible_cells
-from models.manifest import (
-    MANIFEST_NAME,
-    Calibration,
-    ImageInput,
-    Licence,
-    Manifest,
-    Output,
-    Variant,
-    WordsInput,
-    file_sha256,
-)
+from models.manifest import MANIFEST_NAME, Manifest, file_sha256
+from models.sections import Calibration, ImageInput, Licence, Output, Variant, WordsInput
 from models.text import VOCABULARY_NAME
 from models.text.expressions import PieceVocabulary
 from models.text.questions import QuestionVocabulary

@@ -15,7 +15,8 @@ import onnx
 import onnxruntime
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from models.manifest import Output, System, TextInput
+from models.manifest import System
+from models.sections import Output, TextInput
 from models.text import VOCABULARY_NAME, Vocabulary, write_vocabulary
 from tests.bundles import COLOURS, make_bundle, rewrite_manifest
 

@@ -25,16 +25,8 @@ from export.variants import Stored, choose_variant, size_limit_bytes
 from export.weights import fill, load_state
 from models.bundle import check_bundle
 from models.evaluation.answering import metrics
-from models.manifest import (
-    MANIFEST_NAME,
-    BundleError,
-    ImageInput,
-    Manifest,
-    Training,
-    Variant,
-    WordsInput,
-    file_sha256,
-)
+from models.manifest import MANIFEST_NAME, BundleError, Manifest, file_sha256
+from models.sections import ImageInput, Training, Variant, WordsInput
 from models.text.vocabulary import VOCABULARY_NAME
 from models.text.word_files import write_words
 from models.training.answering.course import gather_lessons

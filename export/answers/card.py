@@ -12,7 +12,7 @@ from export.answers.evidence import AnswerEvidence
 from export.provenance import BACKBONES, ROUTER_SOURCE
 from models.evaluation.answering import to_markdown
 from models.hard_attention import HardAttentionShape
-from models.manifest import Licence
+from models.sections import Licence
 from models.training.answering.record import AnswerRecord, Trained
 from models.training.recipes.answering import Material
 

@@ -20,7 +20,7 @@ from models.calibration import Floats, fit_temperature, softmax
 from models.evaluation.answering import Measured, judge, lacks_nouns, nouns_for
 from models.evaluation.metrics import Bools
 from models.hard_attention import HardAttention
-from models.manifest import Calibration, LatencyRow
+from models.sections import Calibration, LatencyRow
 from models.training.answering.lessons import Lessons
 from models.training.answering.replies import Replies, reply
 from models.training.answering.sights import Places

@@ -20,18 +20,9 @@ from export.folder import new_bundle
 from export.manifest import GRAPH_NAME, outputs_of
 from export.operators import check_graph
 from models.bundle import check_bundle
-from models.manifest import (
-    MANIFEST_NAME,
-    BundleError,
-    Calibration,
-    ImageInput,
-    Licence,
-    Manifest,
-    Training,
-    Variant,
-    file_sha256,
-)
+from models.manifest import MANIFEST_NAME, BundleError, Manifest, file_sha256
 from models.preprocess import preprocess
+from models.sections import Calibration, ImageInput, Licence, Training, Variant
 from models.training.data import DataError
 
 #: Of the 80 classes of COCO, those that are of a domain.

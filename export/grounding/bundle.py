@@ -25,17 +25,8 @@ from models.evaluation.grounding.answers import ask_all
 from models.evaluation.grounding.items import Item, absent_items, people_items, said_items, test_items
 from models.evaluation.grounding.table import Row, presence_of, rows_of
 from models.evaluation.grounding.test_set import read_test_set
-from models.manifest import (
-    MANIFEST_NAME,
-    BundleError,
-    ImageInput,
-    Licence,
-    Manifest,
-    Training,
-    Variant,
-    WordsInput,
-    file_sha256,
-)
+from models.manifest import MANIFEST_NAME, BundleError, Manifest, file_sha256
+from models.sections import ImageInput, Licence, Training, Variant, WordsInput
 from models.text.vocabulary import VOCABULARY_NAME
 from models.text.word_files import write_words
 from models.training.data import DataError

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.calibration import Floats, fit_temperature
 from models.evaluation.grounding.answers import Answered
-from models.manifest import Calibration
+from models.sections import Calibration
 
 FALSE_ALARMS = 0.1
 _SHARES = 10  # a quality of 0.7 counts as seven hits of ten

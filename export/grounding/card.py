@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from export.provenance import GROUNDING_BACKBONES, VOC_SOURCE, WORDS
 from models.evaluation.grounding.table import Presence, Row, to_markdown
-from models.manifest import Calibration, LatencyRow
+from models.sections import Calibration, LatencyRow
 from models.training.grounding.record import Trained
 
 _HEADS = {

@@ -16,9 +16,9 @@ from export.runtime import Graph, Outputs, measure
 from models.canvas import visible_cells
 from models.evaluation.grounding.answers import Located, in_photo
 from models.layers.grains import CELL_PX
-from models.manifest import LatencyRow
 from models.preprocess import Pixels, decode, fit_pixels
 from models.referring import Referring
+from models.sections import LatencyRow
 from models.text.expressions import PieceVocabulary
 
 #: Largest difference from torch that rounding explains.

@@ -21,8 +21,8 @@ from export.trust.companions import Companion
 from models.calibration import Floats, ScoreChoice, class_directions, distance_scores, fit_temperature
 from models.evaluation.items import Item, Part, item_of, labels_of
 from models.evaluation.unknowns import Seen, choose, see
-from models.manifest import UncertaintyScore
 from models.progress import progress_bar
+from models.sections import UncertaintyScore
 from models.training.data import DataError, Dataset, Row, limited
 
 #: Unit rows f16 [C, D], as a bundle stores them.

@@ -16,7 +16,7 @@ from models.evaluation.metrics import Interval, Share
 from models.evaluation.pointing import Pointing
 from models.evaluation.unknowns import UnknownFigures
 from models.labels import Label
-from models.manifest import Calibration
+from models.sections import Calibration
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def read_levels(path: Path) -> LabelTable:
 
 
 def write_labels(path: Path, table: LabelTable) -> None:
-    """Write a bundle's `labels.csv`; `models.manifest.read_labels` reads it back."""
+    """Write a bundle's `labels.csv`; `models.labels.read_labels` reads it back."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["class_id", "label", *table.levels])

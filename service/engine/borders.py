@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from models.manifest import Manifest, TextInput, WordsInput
+from models.manifest import Manifest
+from models.sections import TextInput, WordsInput
 from service.engine.backends.base import Border, Graph, Session
 
 FEATURES = "features"

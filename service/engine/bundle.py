@@ -20,7 +20,8 @@ from models.calibration import Floats, PhraseTable, read_phrase_table
 from models.calibration.conflict import PHRASE_TABLE_NAME
 from models.calibration.unknowns import DIRECTIONS_NAME
 from models.labels import Label, read_labels
-from models.manifest import BundleError, Manifest, Precision, TextInput, WordsInput, read_manifest
+from models.manifest import BundleError, Manifest, read_manifest
+from models.sections import Precision, TextInput, WordsInput
 from models.text import Vocabulary, read_vocabulary
 from models.text.expressions import PieceVocabulary
 from models.text.questions import QuestionVocabulary

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from models.manifest import BundleError, Manifest, Task, TextInput
+from models.manifest import BundleError, Manifest, Task
+from models.sections import TextInput
 from service.catalog import ModelEntry
 from service.engine.bundle import Bundle
 from service.engine.store import Place, choose_version, find_bundles, read_pins

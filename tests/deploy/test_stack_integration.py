@@ -10,7 +10,7 @@ import pytest
 
 from deploy.stack.network import NoNetwork, check
 from deploy.stack.stack import Stack, StackError
-from models.manifest import Fake
+from models.sections import Fake
 from tests.bundles import make_bundle, solid_photo
 
 PATIENCE_S = 300.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from models.manifest import Fake
+from models.sections import Fake
 from tests.bundles import make_bundle, solid_photo
 from tests.drills.service_process import RunningService, require, service, wait_until
 from tests.drills.traffic import Ask, send

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.manifest import Fake
+from models.sections import Fake
 from tests.bundles import make_bundle, solid_photo
 from tests.drills.service_process import require, service
 from tests.drills.traffic import Ask, Crowd, send

@@ -20,7 +20,8 @@ from models.bundle import check_bundle
 from models.hard_attention import HardAttention
 from models.labels import read_labels
 from models.layers.cell_encoders import SceneCells
-from models.manifest import WordsInput, read_manifest
+from models.manifest import read_manifest
+from models.sections import WordsInput
 from models.text.questions import QuestionVocabulary
 from models.text.word_files import read_words
 from models.training.answering.course import Request, train_answerer

@@ -14,8 +14,8 @@ from export.operators import check_graph
 from export.parity import BATCHES, check_parity, torch_outputs
 from export.runtime import Graph, Inputs
 from export.weights import CONSTANT_PREFIX, fill, load_state, step_of, store
-from models.manifest import Precision
 from models.preprocess import Pixels
+from models.sections import Precision
 from models.systems import System, build
 from tests.export.conftest import CLASSES, SMALL_VIT, WORDS, Exported, inputs_of
 from tests.photosets import TINY_PX

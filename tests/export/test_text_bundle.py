@@ -17,7 +17,8 @@ from export.runtime import Graph, Inputs
 from export.trust.companions import Folders
 from models.bundle import check_bundle
 from models.calibration.conflict import PHRASE_TABLE_NAME
-from models.manifest import TextInput, read_manifest
+from models.manifest import read_manifest
+from models.sections import TextInput
 from models.systems import System
 from models.text import VOCABULARY_NAME, Vocabulary, read_vocabulary, write_vocabulary
 from models.training.loop import STATE_NAME

@@ -13,7 +13,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from export.onnx import OPSET
 from export.weights import load_state, store
-from models.manifest import Precision
+from models.sections import Precision
 
 WORDS, WIDTH = 50, 6
 WEIGHTS = {"table.weight", "shared.weight", "matrix.weight"}

@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from models import cli
-from models.manifest import Calibration
+from models.sections import Calibration
 from service.answers import Parameters
 from service.engine.engine import Engine
 from service.errors import FieldmarkError

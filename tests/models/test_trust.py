@@ -20,7 +20,7 @@ from models.evaluation.trust import (
 )
 from models.evaluation.unknowns import UnknownFigures
 from models.labels import Label
-from models.manifest import Calibration
+from models.sections import Calibration
 
 LABELS = [Label("a", "A", {"family": "x"}), Label("b", "B", {"family": "x"}), Label("c", "C", {"family": "y"})]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.manifest import Fake
+from models.sections import Fake
 from tests.bundles import make_bundle, solid_photo
 from tests.drills.service_process import PATIENCE_S, RunningService, service, start_process, wait_until
 

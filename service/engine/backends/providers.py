@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.manifest import Manifest, Variant
+from models.manifest import Manifest
+from models.sections import Variant
 from service.engine.backends.base import Border, DeviceError, Graph
 from service.engine.borders import inputs_of
 from service.settings import Device

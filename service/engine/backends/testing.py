@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.manifest import Fake, Manifest
+from models.manifest import Manifest
+from models.sections import Fake
 from service.engine.backends.base import Array, Backend, Border, Graph
 
 Images = npt.NDArray[np.uint8]

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.formats import FORMATS
-from models.manifest import ImageInput
 from models.preprocess import FormatError, ImageError, Photo, decode, letterbox
+from models.sections import ImageInput
 from service.answers import Box
 from service.errors import UnprocessableImage, UnsupportedMedia
 

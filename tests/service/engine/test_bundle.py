@@ -12,7 +12,8 @@ from onnx import TensorProto, helper
 
 from models.calibration import PhraseTable
 from models.calibration.conflict import PHRASE_TABLE_NAME
-from models.manifest import BundleError, Fake, ImageInput, Output
+from models.manifest import BundleError
+from models.sections import Fake, ImageInput, Output
 from service.engine.backends.base import EngineError
 from service.engine.backends.ort import OrtBackend
 from service.engine.backends.testing import EchoBackend, NanBackend, SlowBackend

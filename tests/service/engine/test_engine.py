@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 import fieldmark
-from models.manifest import Fake
+from models.sections import Fake
 from service.answers import ClassifyAnswer, Parameters
 from service.engine import Engine
 from service.engine.backends.base import EngineError, StartError

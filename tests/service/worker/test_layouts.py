@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from models.manifest import Fake, read_manifest
+from models.manifest import read_manifest
+from models.sections import Fake
 from service.answers import Parameters
 from service.engine.backends.testing import SlowBackend
 from service.engine.bundle import load_bundle

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from models.manifest import Fake
+from models.sections import Fake
 from service.answers import ClassifyAnswer, Parameters
 from service.bus.base import Job, Outcome
 from service.bus.local import LocalBus

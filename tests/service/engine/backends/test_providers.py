@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from models.manifest import Manifest, Variant, read_manifest
+from models.manifest import Manifest, read_manifest
+from models.sections import Variant
 from service.engine.backends import providers
 from service.engine.backends.base import DeviceError
 from service.engine.backends.providers import CPU, CUDA, TENSORRT, Placement

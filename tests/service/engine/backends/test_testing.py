@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from models.manifest import Backend as BackendName
-from models.manifest import Fake, Manifest, read_manifest
+from models.manifest import Manifest, read_manifest
+from models.sections import Fake
 from service.engine.backends.base import Backend
 from service.engine.backends.testing import FAKES, CrashBackend, EchoBackend, NanBackend, SlowBackend, WedgeBackend
 from tests.bundles import make_bundle

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from models.manifest import Calibration
+from models.sections import Calibration
 from service.answers import EvidenceMap, ImageSize, Parameters
 from service.engine.bundle import load_bundle
 from service.engine.loader import BATCH_LIMIT, Loader

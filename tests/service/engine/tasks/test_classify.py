@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.manifest import Calibration
+from models.sections import Calibration
 from service.answers import Parameters
 from service.engine.backends.base import Array
 from service.engine.backends.testing import EchoBackend

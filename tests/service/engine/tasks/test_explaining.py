@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.manifest import ImageInput, System, read_manifest
+from models.manifest import System, read_manifest
+from models.sections import ImageInput
 from service.answers import ClassifyAnswer, Parameters
 from service.engine import Engine
 from service.engine.tasks.explaining import PARTS, Explaining

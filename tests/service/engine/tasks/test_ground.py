@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.manifest import Calibration
+from models.sections import Calibration
 from service.answers import Box, ImageSize, Parameters
 from service.engine.backends.base import EngineError
 from service.engine.bundle import Bundle, load_bundle

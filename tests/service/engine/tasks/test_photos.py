@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.manifest import ImageInput
 from models.preprocess import letterbox
+from models.sections import ImageInput
 from service.answers import Box
 from service.engine.tasks.photos import frame_of
 

@@ -11,7 +11,8 @@ import pytest
 
 from models import calibration
 from models.calibration.unknowns import DIRECTIONS_NAME
-from models.manifest import BundleError, Calibration
+from models.manifest import BundleError
+from models.sections import Calibration
 from service.answers import ClassifyAnswer, ImageSize, Parameters
 from service.engine import Engine
 from service.engine.backends.ort import OrtBackend

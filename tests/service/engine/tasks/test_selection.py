@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.labels import Label
-from models.manifest import Calibration
+from models.sections import Calibration
 from service.answers import ClassifyAnswer, Parameters
 from service.engine import Engine
 from service.engine.tasks.selection import Checklist
