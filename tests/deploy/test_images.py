@@ -47,6 +47,30 @@ def test_a_target_ends_as_a_user_without_rights(target: str) -> None:
     assert users == ["fieldmark"]
 
 
+def test_the_user_is_nobody_on_the_host() -> None:
+    (added,) = (rest for word, rest in instructions() if word == "RUN" and "useradd" in rest)
+    uid = re.search(r"--uid (\d+)", added)
+    assert uid is not None
+    assert int(uid[1]) >= 10_000
+    assert "nologin" in added
+
+
+@pytest.mark.parametrize("target", ["cpu", "gpu"])
+def test_what_runs_cannot_be_changed_by_who_runs_it(target: str) -> None:
+    """Everything is copied before the user is taken on, so it belongs to root; nothing is handed over."""
+    words = [word for word, _ in stages()[target]]
+    assert "COPY" not in words[words.index("USER") :]
+    assert not re.search(r"--chown|chown |chmod ", DOCKERFILE)
+
+
+def test_no_secret_is_in_an_image() -> None:
+    named = [rest for word, rest in instructions() if word in ("ARG", "ENV")]
+    assert [rest for rest in named if re.search("key|token|password|secret", rest, re.IGNORECASE)] == []
+    context = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in context, "only what is named is let into the context"
+    assert "!*.keys" not in context
+
+
 def test_the_cpu_target_is_the_default() -> None:
     assert list(stages())[-1] == "cpu"
 
@@ -133,6 +157,13 @@ def test_compose_gives_a_service_no_rights_and_bounds_its_memory(name: str) -> N
     assert service["read_only"] is True
     assert "no-new-privileges:true" in service["security_opt"]
     assert "mem_limit" in service
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_ours_can_write_to_nothing_but_a_temporary_folder(name: str) -> None:
+    assert OURS[name]["tmpfs"] == ["/tmp"]
+    assert OURS[name].get("volumes", []) == []
+    assert "user" not in OURS[name], "the image's own, which has no rights"
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -10,7 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+import fieldmark
 from models.sections import Fake
+from service.keys import Scope, add_key, revoke_key
 from tests.bundles import make_bundle, solid_photo
 from tests.drills.service_process import PATIENCE_S, RunningService, service, start_process, wait_until
 
@@ -111,6 +113,16 @@ def test_a_bundle_that_is_put_into_the_store_is_served_after_a_reload(store: Pat
         assert httpx.get(f"{url(running)}/v1/models/newcomer").json()["status"] == "serving"
 
 
+def test_an_address_that_others_reach_is_served_to_those_who_have_a_key(store: Path, tmp_path: Path) -> None:
+    key = add_key(tmp_path / "keys", "laptop", [Scope.INFER])
+    with service(store, "--host", "0.0.0.0", "--keys-file", str(tmp_path / "keys")) as running:
+        assert ask(running).status_code == 401
+        with fieldmark.Client(url(running), key=key) as client:
+            assert client.classify(RED).predictions[0].label == "Red"
+        revoke_key(tmp_path / "keys", "laptop")
+        wait_until(lambda: _status_with(running, key) == 401, "the revoked key is refused")
+
+
 def test_several_workers_share_the_work(store: Path) -> None:
     with service(store, "--workers", "2") as running:
         assert len(running.worker_pids()) == 2
@@ -157,6 +169,10 @@ def test_what_cannot_start_says_why_in_one_sentence_and_exits_with_1(
     assert process.returncode == 1
     assert len(sentences) == 1
     assert sentence.format(**places) in sentences[0]
+
+
+def _status_with(running: RunningService, key: str) -> int:
+    return httpx.get(f"{url(running)}/v1/models", headers={"authorization": f"Bearer {key}"}).status_code
 
 
 def url(running: RunningService) -> str:
