@@ -7,6 +7,7 @@ Owns their JSON, their headers and the table that documents every `type`. Which 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import msgspec
 
@@ -61,6 +62,15 @@ def write_failure(error: FieldmarkError, request_id: str, path: str = "") -> tup
     if error.challenge is not None:
         headers.append((b"www-authenticate", error.challenge.encode()))
     return body, headers
+
+
+def write_response(error: FieldmarkError, request_id: str, default_headers: Headers) -> bytes:
+    """Write the whole answer to what no route sees; it is the last one of its connection (HTTP/1.1, RFC 9112)."""
+    body, described = write_failure(error, request_id)
+    ours = (b"x-request-id", request_id.encode()), (b"connection", b"close")
+    head = b"".join(b"%b: %b\r\n" % header for header in (*default_headers, *described, *ours))
+    status = HTTPStatus(error.status)
+    return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, status.phrase.encode(), head, body)
 
 
 def problem_types() -> list[ProblemType]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from itertools import chain
 from typing import Any, cast
 
@@ -26,7 +25,7 @@ from uvicorn.server import ServerState
 from service.errors import BadRequest, FieldmarkError, HeadersTooLarge, Overloaded, RequestTimeout, TooLarge
 from service.gateway.alarm import Alarm
 from service.gateway.exchange import Wire, attach_wire, new_request_id
-from service.gateway.problems import write_failure
+from service.gateway.problems import write_response
 from service.gateway.sender import Exit, Sender
 
 #: What is read and thrown away of a body whose request is answered, so that its client comes to read the answer.
@@ -274,7 +273,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self.transport.close()
         elif not self._unanswered:
             self._refused(error)
-            self._write_problem(error)
+            self.transport.write(write_response(error, new_request_id(), self.server_state.default_headers))
             self.transport.write_eof()
             self._alarm.set(DISCARD_TIMEOUT_S, self.transport.close)
         else:
@@ -302,16 +301,3 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _head_too_large(self, size: int) -> HeadersTooLarge:
         return HeadersTooLarge(f"The head has {size} bytes or more; at most {self._limits.head_bytes} are allowed.")
-
-    def _write_problem(self, error: FieldmarkError) -> None:
-        request_id = new_request_id()
-        body, described = write_failure(error, request_id)
-        headers = [
-            *self.server_state.default_headers,
-            *described,
-            (b"x-request-id", request_id.encode()),
-            (b"connection", b"close"),
-        ]
-        head = b"".join(b"%b: %b\r\n" % header for header in headers)
-        status = HTTPStatus(error.status)
-        self.transport.write(b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, status.phrase.encode(), head, body))
