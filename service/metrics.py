@@ -4,17 +4,13 @@ Owns the counts of the gateway and the collector that reads the bus at scrape ti
 last heartbeats are kept there and not counted twice. Labels are bounded: tasks, model identities, routes, workers and
 statuses, never a client's word. One scrape of the gateway shows the whole host.
 
-The counts are plain numbers of the event loop's thread. prometheus-client's own histogram takes a lock and ten calls
-for each value; with nine values a request that was a fifteenth of all that the gateway computes. What a request is
-counted for is only noted while it runs, and counted with that of others, or when somebody asks.
+What a request is counted for is only noted while it runs, and counted with that of others, or when somebody asks.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import accumulate
 from typing import Final
 
 import msgspec
@@ -22,7 +18,6 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
-    HistogramMetricFamily,
     InfoMetricFamily,
     Metric,
 )
@@ -32,6 +27,7 @@ from prometheus_client.registry import Collector
 from service.bus.base import GatewayBus, Outcome
 from service.bus.messages import Result
 from service.catalog import ModelEntry
+from service.histogram import Histogram
 
 __all__ = ["CONTENT_TYPE_LATEST", "BusCollector", "Metrics", "Questions"]
 
@@ -50,53 +46,6 @@ BATCHES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 REFUSALS: Final = ("wait", "deadline", "count", "bytes", "not-ready", "poison")
 RESTARTS: Final = ("crash", "wedge", "memory", "reload")
 CONFIDENCES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-
-
-class Tally:
-    """Counts values by bucket; a bucket holds what is not above its bound, the last one everything above all bounds."""
-
-    __slots__ = ("bounds", "counts", "total")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def observe(self, value: float) -> None:
-        """Count one value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """Give the counts as Prometheus has them: each bucket holds all smaller ones too."""
-        names = [*map(str, self.bounds), "+Inf"]
-        return list(zip(names, accumulate(map(float, self.counts)), strict=True))
-
-
-class Histogram:
-    """One family of tallies, one for each combination of label values."""
-
-    def __init__(self, name: str, text: str, bounds: tuple[float, ...], *labels: str) -> None:
-        self._name, self._text, self._bounds, self._labels = f"{NAMESPACE}_{name}", text, bounds, labels
-        self._tallies: dict[tuple[str, ...], Tally] = {}
-
-    def of(self, *values: str) -> Tally:
-        """Find the tally of these label values, or begin it."""
-        tally = self._tallies.get(values)
-        if tally is None:
-            tally = self._tallies[values] = Tally(self._bounds)
-        return tally
-
-    def tallies(self) -> Iterable[tuple[tuple[str, ...], Tally]]:
-        """Give each tally with its label values."""
-        return self._tallies.items()
-
-    def family(self) -> Metric:
-        """Describe it for a scrape."""
-        family = HistogramMetricFamily(self._name, self._text, labels=self._labels)
-        for values, tally in self._tallies.items():
-            family.add_metric(values, tally.buckets(), tally.total)
-        return family
 
 
 class Questions(msgspec.Struct, frozen=True):
@@ -122,12 +71,12 @@ class Metrics(Collector):
         self.registry = CollectorRegistry()
         self.registry.register(self)
         self._requests: dict[tuple[str, str, int], int] = {}
-        self._seconds = Histogram("request_seconds", "From the ASGI call to the answer.", SECONDS, "task", "model")
-        self._stages = Histogram("stage_seconds", "Where answered requests spent their time.", SECONDS, "stage")
-        self._batches = Histogram("batch_size", "Requests that shared an inference.", BATCHES, "model")
-        self._confidences = Histogram("confidence", "Probability of the best class.", CONFIDENCES, "model")
-        self._bodies = Histogram("body_seconds", "From the ASGI call to the end of the upload.", SECONDS)
-        self._lags = Histogram("loop_lag_seconds", "How late the event loop runs a timer.", LAG_SECONDS)
+        self._seconds = _histogram("request_seconds", "From the ASGI call to the answer.", SECONDS, "task", "model")
+        self._stages = _histogram("stage_seconds", "Where answered requests spent their time.", SECONDS, "stage")
+        self._batches = _histogram("batch_size", "Requests that shared an inference.", BATCHES, "model")
+        self._confidences = _histogram("confidence", "Probability of the best class.", CONFIDENCES, "model")
+        self._bodies = _histogram("body_seconds", "From the ASGI call to the end of the upload.", SECONDS)
+        self._lags = _histogram("loop_lag_seconds", "How late the event loop runs a timer.", LAG_SECONDS)
         self._uncertain: Counter[str] = Counter()
         self._explained = 0
         self._cached = {True: 0, False: 0}
@@ -296,6 +245,10 @@ class BusCollector(Collector):
                 shown = ("name", "version", "system", "variant", "engine")
                 family.add_metric([], {name: getattr(model, name) for name in shown})
         return family
+
+
+def _histogram(name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Histogram:
+    return Histogram(f"{NAMESPACE}_{name}", text, bounds, *labels)
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
