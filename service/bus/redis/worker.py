@@ -1,9 +1,8 @@
 """The worker's end at Redis: it takes from its routes' streams what it has room for, whichever gateway put it there.
 
 One thread receives: it takes requests while there is room and otherwise waits for whatever comes first, a new entry or
-word for this worker. Another keeps the worker's HELLO from expiring and learns what time it is at Redis, because a
-deadline travels as the time that was left when Redis took the request in. Requests are numbered anew here: gateways
-count each for itself.
+word for this worker. Another keeps the worker's lease (`lease.py`). Requests are numbered anew here: gateways count each
+for itself.
 
 A lost connection, an expired HELLO and the farewell of the last gateway end it: `receive` gives None, and the worker
 begins again. It says nothing of a fault: from the name that follows the gateways see that the process lives, so nothing
@@ -30,15 +29,12 @@ from service.bus.frames import FrameError, decode_head, encode, split_photos
 from service.bus.messages import Cancel, Drain, Heartbeat, Hello, Request, Result
 from service.bus.redis import scripts, wire
 from service.bus.redis.clients import BlockingClient, Command
+from service.bus.redis.lease import RENEWALS_PER_LEASE, Lease
 from service.bus.redis.wire import EVENTS, GROUP, Fields
 from service.errors import ClientClosed, DeadlineExceeded
-from service.logs import get_logger
 
-RENEWALS_PER_LEASE = 3
 SEND_RETRIES = 1  # an idle connection may have been cut on the way
 ENTRIES_AT_ONCE = 16  # of each stream; those of routes only wake, and are taken by the script
-
-log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +68,6 @@ class RedisWorkerBus:
         self.name = wire.worker_name(process or secrets.token_hex(8), secrets.token_hex(8))
         self._receiving = BlockingClient(url, lease_s)
         self._sending = BlockingClient(url, lease_s, retries=SEND_RETRIES)
-        self._lease_s = lease_s
-        self._clock = clock
         self._credit = 0
         self._routes: list[str] = []
         self._seen: list[bytes] = []
@@ -87,14 +81,13 @@ class RedisWorkerBus:
         self._running_alone: int | None = None
         self._is_full = False
         self._is_leaving = False
-        self._over = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name="lease", daemon=True)
         try:
-            self._learn_time()
+            self._lease = Lease(self._sending, [wire.hello_key(self.name), self._control], lease_s, clock)
             self._take_script = self._sending.run("SCRIPT LOAD", scripts.TAKE)
         except RedisError as error:
             self._sending.close()
             raise OSError(errno.EHOSTUNREACH, f"Redis does not answer: {error}") from error
+        self._over = self._lease.over
 
     # Towards the gateways
 
@@ -102,7 +95,7 @@ class RedisWorkerBus:
         """Announce the worker; must be the first message."""
         self._credit = hello.credit
         self._routes = [wire.route_key(info.route) for info in hello.routes]
-        lease_ms = self._lease_ms
+        lease_ms = self._lease.ms
         commands: list[Command] = [
             ("XADD", self._control, "*", "wake", ""),
             ("PEXPIRE", self._control, lease_ms),
@@ -111,7 +104,7 @@ class RedisWorkerBus:
             self._event(wire.JOINED),
         ]
         self._send(commands)
-        self._keeper.start()
+        self._lease.keep()
 
     def answer(self, result: Result, body: bytes = b"") -> None:
         """Send one result; safe from any thread."""
@@ -148,11 +141,11 @@ class RedisWorkerBus:
         self._over.set()
         with self._lock:
             self._origins.clear()
-        if self._keeper.ident is not None:
+        if self._lease.is_kept:
             if is_first_to_know:
                 gone = ("DEL", wire.hello_key(self.name)), ("SREM", wire.WORKERS, self.name)
                 self._put([*gone, self._event(wire.GONE), self._wake()])
-            self._keeper.join()
+            self._lease.join()
         self._sending.close()
 
     # From the gateways
@@ -163,8 +156,7 @@ class RedisWorkerBus:
         try:
             thing = self._next()
         except RedisError as error:
-            log.warning("redis_lost", error=str(error))
-            self._over.set()
+            self._lease.lose(error)
         except FrameError:
             self._over.set()
             raise
@@ -209,7 +201,7 @@ class RedisWorkerBus:
         arguments = GROUP, self.name, room, wire.answers_key(""), wire.STREAM_LIFE_MS, wire.hello_key(self.name)
         reply = self._receiving.run("EVALSHA", self._take_script, len(keys), *keys, *arguments)
         if reply is None:
-            self._give_up()
+            self._lease.give_up()
             return False
         taken, self._seen = reply
         for index, entry, flat in taken:
@@ -225,7 +217,7 @@ class RedisWorkerBus:
         if is_taking:
             keys += self._routes
             seen += self._seen
-        wait_ms = self._lease_ms // RENEWALS_PER_LEASE
+        wait_ms = self._lease.ms // RENEWALS_PER_LEASE
         reply = self._receiving.run("XREAD", "COUNT", ENTRIES_AT_ONCE, "BLOCK", wait_ms, "STREAMS", *keys, *seen)
         for stream, entries in reply or ():
             if stream == self._control.encode():
@@ -260,7 +252,7 @@ class RedisWorkerBus:
         if body is None:
             self.answer(Result(number, error=DeadlineExceeded.slug))
             return None
-        arrived_s = int(entry.partition(b"-")[0]) / 1000 - self._ahead_s
+        arrived_s = int(entry.partition(b"-")[0]) / 1000 - self._lease.ahead_s
         request = msgspec.structs.replace(request, id=number, deadline=arrived_s + request.deadline)
         return Delivery(request, split_photos(body, request.sizes))
 
@@ -293,37 +285,7 @@ class RedisWorkerBus:
         gateways = [name.decode() for name in self._receiving.run("SMEMBERS", wire.GATEWAYS)]
         return bool(gateways) and self._receiving.run("EXISTS", *map(wire.answers_key, gateways)) > 0
 
-    # Life
-
-    def _keep(self) -> None:
-        """Renew the lease until the end; an expired one is the end, because the gateways have given this worker up."""
-        while not self._over.wait(self._lease_s / RENEWALS_PER_LEASE):
-            try:
-                keys = wire.hello_key(self.name), self._control
-                is_kept = all(self._sending.run_all([("PEXPIRE", key, self._lease_ms) for key in keys]))
-                self._learn_time()
-            except RedisError as error:
-                log.warning("redis_lost", error=str(error))
-                self._over.set()
-            else:
-                if not is_kept:
-                    self._give_up()
-
-    def _give_up(self) -> None:
-        """The lease has expired."""
-        if not self._over.is_set():
-            log.warning("lease_expired", lease_s=self._lease_s)
-            self._over.set()
-
-    def _learn_time(self) -> None:
-        """Measure by how much Redis's clock is ahead of this host's monotonic one."""
-        before = self._clock()
-        seconds, micros = self._sending.run("TIME")
-        self._ahead_s = seconds + micros / 1e6 - (before + self._clock()) / 2
-
-    @property
-    def _lease_ms(self) -> int:
-        return int(self._lease_s * 1000)
+    # Sending
 
     def _event(self, what: bytes) -> Command:
         return ("XADD", EVENTS, "MAXLEN", "~", wire.STREAM_LIMIT, "*", "worker", self.name, "event", what)
@@ -341,5 +303,4 @@ class RedisWorkerBus:
         try:
             self._sending.run_all(commands)
         except RedisError as error:
-            log.warning("redis_lost", error=str(error))
-            self._over.set()
+            self._lease.lose(error)
