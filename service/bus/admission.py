@@ -1,7 +1,8 @@
 """Whether a job may enter the queue, and when a refused client should come back.
 
-A job is refused when it would wait longer than it may, or when the queue is full by count or by bytes. What the wait will
-be is the forecast's business; this file owns the rules and the promise that a refusal makes.
+A job is refused when it would wait longer than it may, or when the queue is full by count or by bytes; also when its time
+is over, nobody serves its route, its photos are poison, or the service drains. What the wait will be is the forecast's
+business; this file owns the rules and the promise that a refusal makes.
 
 The promise: whoever comes back once after `Retry-After` should get in. Two things stand against it. Clients told the
 same time come back as one wave, so each refusal books a place in a line of returns: they come at a part of the measured
@@ -15,9 +16,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from service.bus.forecast import Load
+from service.bus.base import Counters
+from service.bus.forecast import Forecast, Load
 from service.bus.messages import Priority
-from service.errors import NotReady, Overloaded
+from service.bus.queue import Ticket
+from service.bus.recovery import PhotoMemory, Verdict
+from service.errors import DeadlineExceeded, NotReady, Overloaded, Poison
 from service.settings import Settings
 
 RETURN_SHARE = 0.4  # of the rate is given to returning clients; new ones may then bring a load of 0.6
@@ -48,14 +52,53 @@ class Returns:
 
 
 class Admission:
-    """The rules of refusal. `random` gives numbers in 0..1 for the jitter."""
+    """The door to the queue. `is_closed` once the service drains; `random` gives numbers in 0..1 for the jitter.
 
-    def __init__(self, settings: Settings, random: Callable[[], float]) -> None:
+    It asks the forecast what waits and the memory of photos what is poison, and counts what it refuses.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        forecast: Forecast,
+        memory: PhotoMemory,
+        counters: Counters,
+        random: Callable[[], float],
+    ) -> None:
+        self.is_closed = False
+        self._forecast = forecast
+        self._memory = memory
+        self._counters = counters
         self._max_wait_s = settings.max_queue_wait_ms / 1000
         self._limit = settings.queue_limit
         self._limit_bytes = settings.queue_limit_bytes
         self._random = random
         self._returns = Returns()
+
+    def admit(self, ticket: Ticket, now: float) -> None:
+        """Let a job in, marked if its photos are suspect, or raise as `GatewayBus.submit` says."""
+        job = ticket.job
+        left_s = job.deadline - now
+        if left_s <= 0:
+            self._counters.expired += 1
+            raise DeadlineExceeded
+        if self.is_closed:
+            self._counters.refused["not-ready"] += 1
+            raise NotReady("the service is shutting down")
+        if not self._forecast.workers_of(job.route):
+            self._counters.refused["not-ready"] += 1
+            raise NotReady(f"no worker serves {job.route} now", retry_after_s=RESTART_S + self._jitter_s())
+        verdict = self._memory.verdict(job.images, now)
+        if verdict is Verdict.POISON:
+            self._counters.refused["poison"] += 1
+            raise Poison
+        ticket.suspect = verdict is Verdict.SUSPECT
+        load = self._forecast.load(job.route, job.priority)
+        refusal = self.refusal(load, job.priority, ticket.size_bytes, left_s)
+        if refusal:
+            self._counters.refused[refusal[0]] += 1
+            rate_per_s = self._forecast.rate_per_s(job.route)
+            raise self._overloaded(*refusal, now=now, drain_s=load.wait_s, rate_per_s=rate_per_s)
 
     def refusal(self, load: Load, priority: Priority, size_bytes: int, left_s: float) -> tuple[str, str] | None:
         """Why a job of `size_bytes` with `left_s` seconds to live is refused: (reason, sentence), or None.
@@ -72,7 +115,7 @@ class Admission:
             return "deadline", f"the request would wait {load.wait_s:.2f} s and has {left_s:.2f} s left"
         return None
 
-    def overloaded(self, reason: str, sentence: str, *, now: float, drain_s: float, rate_per_s: float) -> Overloaded:
+    def _overloaded(self, reason: str, sentence: str, *, now: float, drain_s: float, rate_per_s: float) -> Overloaded:
         """The refusal with its `Retry-After`; `drain_s` is the predicted wait, `rate_per_s` what the route sustains.
 
         A job that is in too great a hurry for an ordinary queue is no sign of overload: its client may come back when
@@ -81,10 +124,6 @@ class Admission:
         if reason != "deadline":
             drain_s = self._returns.book(now, drain_s, 1 / rate_per_s)
         return Overloaded(sentence, retry_after_s=max(1, math.ceil(drain_s)) + self._jitter_s())
-
-    def not_ready(self, sentence: str) -> NotReady:
-        """The refusal while no worker serves a route."""
-        return NotReady(sentence, retry_after_s=RESTART_S + self._jitter_s())
 
     def _jitter_s(self) -> int:
         return int(self._random() < 0.5)

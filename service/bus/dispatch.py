@@ -21,15 +21,7 @@ from service.bus.links import Link, Worker
 from service.bus.messages import Heartbeat, Hello, Request, Result
 from service.bus.queue import Settle, Ticket, WaitingQueue, newest_first
 from service.bus.recovery import Recovery, Verdict
-from service.errors import (
-    ClientClosed,
-    DeadlineExceeded,
-    FieldmarkError,
-    Internal,
-    NotReady,
-    Poison,
-    from_wire,
-)
+from service.errors import ClientClosed, DeadlineExceeded, FieldmarkError, Internal, NotReady, Poison, from_wire
 from service.settings import Settings
 
 DROPPED = frozenset({ClientClosed.slug, DeadlineExceeded.slug})  # a worker's word that it did not run a request
@@ -45,13 +37,12 @@ class Dispatcher:
         self._queue = WaitingQueue(settings.bulk_share)
         self._recovery = Recovery(settings.poison_memory_s)
         self._forecast = Forecast(self._queue, self._recovery, settings.bulk_share)
-        self._admission = Admission(settings, random)
+        self._admission = Admission(settings, self._forecast, self._recovery.memory, self.counters, random)
         self._numbers = itertools.count(1)
         self._open: dict[int, Ticket] = {}
         self._deadlines = Deadlines(self._open)
         self._workers: list[Worker] = []
         self.hellos: Sequence[Hello] = ()
-        self._is_draining = False
 
     # Callers
 
@@ -59,12 +50,7 @@ class Dispatcher:
         """Accept a job, or raise as `GatewayBus.submit` says; `settle` may be called before this returns."""
         now = self._clock()
         ticket = Ticket(next(self._numbers), job, settle, submitted=now)
-        try:
-            self._admit(ticket, now)
-        except FieldmarkError as error:
-            if isinstance(error, DeadlineExceeded):
-                self.counters.expired += 1
-            raise
+        self._admission.admit(ticket, now)
         self._open[ticket.number] = ticket
         self._deadlines.add(ticket.number, job.deadline)
         (self._recovery.waiting if ticket.suspect else self._queue).append(ticket)
@@ -87,7 +73,7 @@ class Dispatcher:
 
     def refuse_new(self) -> None:
         """Begin to drain: accept no more jobs."""
-        self._is_draining = True
+        self._admission.is_closed = True
 
     def abandon(self) -> None:
         """Answer everything that is still open, because the service ends now."""
@@ -206,31 +192,6 @@ class Dispatcher:
     def routes(self) -> list[RouteView]:
         """The routes that can be completed now, with their depth, predicted wait and rate."""
         return self._forecast.views()
-
-    # Into the queue
-
-    def _admit(self, ticket: Ticket, now: float) -> None:
-        job = ticket.job
-        left_s = job.deadline - now
-        if left_s <= 0:
-            raise DeadlineExceeded
-        if self._is_draining:
-            self.counters.refused["not-ready"] += 1
-            raise NotReady("the service is shutting down")
-        if not self._forecast.workers_of(job.route):
-            self.counters.refused["not-ready"] += 1
-            raise self._admission.not_ready(f"no worker serves {job.route} now")
-        verdict = self._recovery.memory.verdict(job.images, now)
-        if verdict is Verdict.POISON:
-            self.counters.refused["poison"] += 1
-            raise Poison
-        ticket.suspect = verdict is Verdict.SUSPECT
-        load = self._forecast.load(job.route, job.priority)
-        refusal = self._admission.refusal(load, job.priority, ticket.size_bytes, left_s)
-        if refusal:
-            self.counters.refused[refusal[0]] += 1
-            rate_per_s = self._forecast.rate_per_s(job.route)
-            raise self._admission.overloaded(*refusal, now=now, drain_s=load.wait_s, rate_per_s=rate_per_s)
 
     # Out of the queue
 

@@ -6,11 +6,10 @@ import itertools
 
 import pytest
 
-from service.bus.admission import RETURN_LIMIT_S, Admission, Returns
+from service.bus.admission import RETURN_LIMIT_S, Returns
 from service.bus.forecast import Load
 from service.bus.messages import Priority
 from service.errors import Overloaded
-from service.settings import Settings
 from tests.service.bus.fakes import BIRDS, Desk
 from tests.service.bus.simulation import Simulation
 
@@ -21,8 +20,8 @@ IDLE = Load(wait_s=0.0, service_s=0.01, queued=0, queued_bytes=0)
 def refusal(
     load: Load, *, priority: Priority = INTERACTIVE, size_bytes: int = 1000, left_s: float = 10.0
 ) -> str | None:
-    settings = Settings(max_queue_wait_ms=1000, queue_limit=10, queue_limit_bytes=1 << 20)
-    found = Admission(settings, lambda: 0.0).refusal(load, priority, size_bytes, left_s)
+    desk = Desk(max_queue_wait_ms=1000, queue_limit=10, queue_limit_bytes=1 << 20)
+    found = desk.bus._admission.refusal(load, priority, size_bytes, left_s)
     return found[0] if found else None
 
 
