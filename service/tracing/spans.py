@@ -71,9 +71,10 @@ def traceparent_of(span: Span) -> str:
 
 
 def _context_of(traceparent: str | None) -> Context:
-    """Read a well-formed `traceparent`."""
-    if traceparent is None:
+    """Read a `traceparent`; one that is none begins a trace of its own."""
+    try:
+        _, trace_id, span_id, flags = (int(part, 16) for part in (traceparent or "").split("-"))
+    except ValueError:
         return Context()
-    _, trace_id, span_id, flags = traceparent.split("-")
-    parent = SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
+    parent = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
     return trace.set_span_in_context(NonRecordingSpan(parent), Context())

@@ -34,13 +34,14 @@ class ExchangeSuite:
                 Parameters(top_k=3, text="a red bird"),
                 deadline=time.monotonic() + PATIENCE_S,
                 traceparent="00-abc-def-01",
+                request_id="r-1",
             )
             future = setup.bus.submit(job)
             delivery = await worker.next()
             assert delivery.request.route == BIRDS
             assert delivery.request.parameters == job.parameters
             assert delivery.request.deadline == pytest.approx(job.deadline, abs=1.0)
-            assert delivery.request.traceparent == job.traceparent
+            assert (delivery.request.traceparent, delivery.request.request_id) == (job.traceparent, "r-1")
             assert [bytes(image) for image in delivery.images] == job.images
             worker.answer(delivery, b'{"predictions":[]}')
             outcome = await future

@@ -52,6 +52,11 @@ def test_a_request_is_below_the_gateways_span_with_its_steps() -> None:
     assert milliseconds(spans["infer"]) == pytest.approx(10)
 
 
+@pytest.mark.parametrize("traceparent", [None, "", "00-x-y-01", f"00-{'0' * 32}-{'0' * 16}-01"])
+def test_what_names_no_span_begins_a_trace(traceparent: str | None) -> None:
+    assert trace(b"good", traceparent)["worker classify/fake"].parent is None
+
+
 def test_a_failure_is_named() -> None:
     (work,) = trace(b"bad").values()
     assert dict(work.attributes or {})["error.type"] == "unprocessable-image"
