@@ -22,7 +22,7 @@ from export.manifest import outputs_of
 from export.provenance import GROUNDING_BACKBONES, VOC_SOURCE, WORDS
 from models.bundle import check_bundle
 from models.evaluation.grounding.answers import ask_all
-from models.evaluation.grounding.items import Item, absent_items, people_items, said_items, test_items
+from models.evaluation.grounding.items import Item, absent_items, hand_items, people_items, said_items, test_items
 from models.evaluation.grounding.table import Row, presence_of, rows_of
 from models.evaluation.grounding.test_set import read_test_set
 from models.manifest import MANIFEST_NAME, BundleError, Manifest, file_sha256
@@ -105,7 +105,7 @@ def _fill_folder(folder: Path, order: GroundOrder, trained: Trained) -> None:
 
 
 def _tests(order: GroundOrder, absent: Sequence[Item]) -> list[Item]:
-    items = [*test_items(read_test_set()[: order.limit], order.data), *absent]
+    items = [*test_items(read_test_set()[: order.limit], order.data), *hand_items(order.data)[: order.limit], *absent]
     return items if order.people is None else [*items, *people_items(order.people, "test")[: order.limit]]
 
 

@@ -58,6 +58,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         patch.setattr(pictures, "VALIDATION_PHOTOS", 6)
         patch.setattr(course, "load_stages", lambda stages, path: None)
         patch.setattr(bundling, "read_test_set", lambda: tests)
+        patch.setattr(bundling, "hand_items", lambda _voc: [])
         patch.setitem(bundling.GROUNDING_BACKBONES, "tiny_stages", "Nobody.")
         course.train_grounding(request(root, root / "run"))
         folder = export_grounding_bundle(order_of(root))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from models.evaluation.grounding.items import hand_items
 from models.evaluation.grounding.test_set import (
     QUOTAS,
     TEST_SET,
@@ -29,6 +30,16 @@ def test_the_kept_set_has_the_mix_that_it_promises() -> None:
 
 def test_the_file_says_what_was_read_from_it() -> None:
     assert to_csv(read_test_set()) == TEST_SET.read_text(encoding="utf-8")
+
+
+def test_what_was_written_by_hand_has_a_box_each(tmp_path: Path) -> None:
+    items = hand_items(tmp_path)
+    assert len(items) == len({(item.photo, item.text) for item in items}) == 29
+    for item in items:
+        assert item.box is not None
+        left, top, right, bottom = item.box
+        assert 0 <= left < right <= 1
+        assert 0 <= top < bottom <= 1
 
 
 def test_photos_that_say_too_little_are_refused() -> None:

@@ -101,13 +101,14 @@ class EngineGrounder:
 
 def _ask(grounder: Grounder, data: Path, people: Path | None, limit: int | None) -> Answered:
     from models.evaluation.grounding.answers import ask_all
-    from models.evaluation.grounding.items import absent_items, people_items, shuffled_items, test_items
+    from models.evaluation.grounding.items import absent_items, hand_items, people_items, shuffled_items, test_items
     from models.evaluation.grounding.test_set import read_test_set
     from models.progress import progress_bar
     from models.training.voc import read_voc
 
     items = test_items(read_test_set()[:limit], data)
     items += shuffled_items(items)
+    items += hand_items(data)[:limit]
     items += absent_items([scene for scene in read_voc(data) if scene.split == "test"][:limit])
     if people is not None:
         items += people_items(people, "test")[:limit]

@@ -1,13 +1,14 @@
 """What a grounding model is asked when it is measured: the test set, words that mean nothing, shuffled words, people's phrases.
 
 Owns the parts and their order. People's phrases are those of Flickr30k Entities; the ones whose head noun training knows
-are told apart from the others.
+are told apart from the others. A few expressions were written by hand for test photos as a user would, clothes and doings
+among them; `by_hand.csv` holds them with boxes of the set's annotation.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -21,7 +22,10 @@ from models.training.expressions import draw_absent, draw_expressions
 from models.training.nouns import NOUNS
 from models.training.voc import Scene
 
-Part = Literal["test", "shuffled", "absent", "people", "people, other nouns"]
+Part = Literal["test", "shuffled", "absent", "by hand", "people", "people, other nouns"]
+
+BY_HAND = Path(__file__).with_name("by_hand.csv")
+_SIDES = ("x1", "y1", "x2", "y2")
 
 #: What ends the first noun phrase of a phrase.
 _END = re.compile(r"\b(?:of|with|in|on|at|from|by|near|behind|and|that|who|which|wearing|holding)\b|[^\w\s'-]")
@@ -95,6 +99,14 @@ def absent_items(scenes: Sequence[Scene]) -> list[Item]:
     return found
 
 
+def hand_items(voc: Path) -> list[Item]:
+    """The expressions that were written by hand, about the photos of a folder of VOC."""
+    return [
+        Item("by hand", voc / "photos" / f"{line['photo']}.webp", line["photo"], line["expression"], _box(line))
+        for line in read_csv(BY_HAND, ("photo", "expression", *_SIDES))
+    ]
+
+
 def people_items(folder: Path, split: str) -> list[Item]:
     """People's phrases of a folder of Flickr30k Entities.
 
@@ -102,17 +114,21 @@ def people_items(folder: Path, split: str) -> list[Item]:
         DataError: the table is missing or a box is none.
     """
     found = []
-    for line in read_csv(folder / "phrases.csv", ("photo", "split", "phrase", "x1", "y1", "x2", "y2")):
+    for line in read_csv(folder / "phrases.csv", ("photo", "split", "phrase", *_SIDES)):
         if line["split"] != split:
             continue
-        try:
-            left, top, right, bottom = (float(line[side]) for side in ("x1", "y1", "x2", "y2"))
-        except ValueError as error:
-            raise DataError(f"photo {line['photo']}: a box cannot be read ({error})") from error
         part: Part = "people" if is_covered(line["phrase"]) else "people, other nouns"
         path = folder / "photos" / f"{line['photo']}.webp"
-        found.append(Item(part, path, line["photo"], line["phrase"], (left, top, right, bottom)))
+        found.append(Item(part, path, line["photo"], line["phrase"], _box(line)))
     return found
+
+
+def _box(line: Mapping[str, str]) -> Box:
+    try:
+        left, top, right, bottom = (float(line[side]) for side in _SIDES)
+    except ValueError as error:
+        raise DataError(f"photo {line['photo']}: a box cannot be read ({error})") from error
+    return left, top, right, bottom
 
 
 def head_noun(phrase: str) -> str:
