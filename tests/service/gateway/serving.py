@@ -121,7 +121,13 @@ class RunningGateway:
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             self.loop = runner.get_loop()
-            runner.run(self.server.serve(sockets=[self._listener]))
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        """Serve until the end; where a test is over, clients that hold on are cut off, such as a browser for its next page."""
+        await self.server.serve(sockets=[self._listener])
+        for connection in list(self.server.server_state.connections) if self.server.force_exit else ():
+            connection.transport.abort()
 
 
 def read_answer(connection: socket.socket, method: str = "POST") -> Answer:
