@@ -75,25 +75,6 @@ class HardAttentionShape:
         return self.selection in ("han", "random")
 
 
-def reduced_shape(
-    words: int, answers: int, channels: int = 320, selection: Selection = "han", aggregation: Aggregation = "sum"
-) -> HardAttentionShape:
-    """The sizes that train on a CPU: about 1.4 million weights for 2,000 words and 600 answers."""
-    return HardAttentionShape(
-        words,
-        answers,
-        channels=channels,
-        embedding=128,
-        question=256,
-        width=256,
-        hidden=(256, 512),
-        selection=selection,
-        aggregation=aggregation,
-        divisor=10.0,
-        dropout=0.4,
-    )
-
-
 class AnswerOutput(NamedTuple):
     """Logits f32 [B, A]; which cells were read, f32 0/1 [B, N]; how relevant each cell is, f32 [B, N] above 0.
 

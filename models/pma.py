@@ -301,10 +301,3 @@ def _init_heads(*layers: nn.Linear) -> None:
     for layer in layers:
         nn.init.xavier_uniform_(layer.weight)
         nn.init.zeros_(layer.bias)
-
-
-def block_box(block: int, grid: int, stride_px: int) -> tuple[int, int, int, int]:
-    """The pixels of a block of a `grid` x `grid` map: x, y, width, height of the model's input."""
-    row, column = divmod(block, grid // 2)
-    side = 2 * stride_px
-    return column * side, row * side, side, side

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.layers.bert import BERT_BASE_6, MINILM_L6, Bert, BertShape
+from models.layers.bert import BERT_BASE_6, Bert, BertShape
 from models.layers.boxes import cell_centres, mean_box
 from models.layers.crossmodal import MASKED, AlternateAttention, JointAttention
 from models.layers.grains import CELL_PX, GrainedFeatures
@@ -66,8 +66,8 @@ class ReferringShape:
         return self.size_px // CELL_PX
 
 
+#: The paper's sizes; what trains on a CPU stands in `models.training.recipes.grounding`.
 FULL = ReferringShape("resnet50", 512, 256, (8, 12), 4, BERT_BASE_6)
-REDUCED = ReferringShape("efficientnet_lite0", 320, 64, (4, 6), 2, MINILM_L6)
 
 
 class Grounded(NamedTuple):

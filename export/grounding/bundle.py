@@ -134,7 +134,6 @@ def _manifest(
     measured: Measured,
 ) -> Manifest:
     recipe = trained.record.recipe
-    speeds = measured.latency
     return Manifest(
         name=order.name,
         version=order.version,
@@ -145,24 +144,10 @@ def _manifest(
         text=WordsInput(kind="expression", length=trained.words.length, file=VOCABULARY_NAME),
         outputs=(*outputs_of(protos["vision"]), *outputs_of(protos["fuse"])),
         graphs={"vision": FILES["vision"], "fuse": FILES["fuse"]},
-        variants=(
-            Variant(
-                file=FILES["vision"],
-                precision="fp16",
-                parity_max=measured.parity["features"],
-                latency=(speeds["vision"],),
-            ),
-            Variant(
-                file=FILES["fuse"],
-                precision="int8",
-                parity_max=measured.parity["box"],
-                accuracy=_accuracy(measured.rows),
-                latency=(speeds["fuse"],),
-            ),
-        ),
+        variants=_variants(measured),
         files={entry.name: file_sha256(entry) for entry in sorted(folder.iterdir())},
         calibration=measured.calibration,
-        batch_curve_ms={1: round(sum(row.median_ms for row in speeds.values()), 2)},
+        batch_curve_ms={1: round(sum(row.median_ms for row in measured.latency.values()), 2)},
         training=Training(
             data="voc",
             split="own",
@@ -175,6 +160,25 @@ def _manifest(
             name=VOC_SOURCE.licence,
             research_only=VOC_SOURCE.research_only,
             attribution=(*VOC_SOURCE.attribution, GROUNDING_BACKBONES[recipe.backbone], WORDS),
+        ),
+    )
+
+
+def _variants(measured: Measured) -> tuple[Variant, ...]:
+    """The two graphs; what expressions are answered by has the accuracy."""
+    return (
+        Variant(
+            file=FILES["vision"],
+            precision="fp16",
+            parity_max=measured.parity["features"],
+            latency=(measured.latency["vision"],),
+        ),
+        Variant(
+            file=FILES["fuse"],
+            precision="int8",
+            parity_max=measured.parity["box"],
+            accuracy=_accuracy(measured.rows),
+            latency=(measured.latency["fuse"],),
         ),
     )
 

@@ -30,7 +30,6 @@ COLOURS = {
     "grey": (128, 128, 128),
     "yellow": (255, 255, 0),
 }
-ANSWERS = ("yes", "no", "square", "circle", "0", "1", "2", "3", "4", "5")
 QUESTIONS_A_KIND = 10
 #: How many scenes a part has, and the seed that they follow from.
 PARTS = {"train": (9000, 1), "validation": (500, 2), "test": (1000, 3)}

@@ -70,11 +70,9 @@ def classify(
 
     Photos that cannot be answered are named on stderr; then the exit status is 1.
     """
-    if json and form not in (None, Format.JSONL):
-        raise typer.BadParameter(f"--json and --format {form} exclude each other")
     if locate_all and (locate or expression is not None):
         raise typer.BadParameter("--locate-all, --locate and --expression exclude each other")
-    form = Format.JSONL if json else form or (Format.CSV if any(path.is_dir() for path in photo) else Format.TEXT)
+    form = _choose_form(form, photo, json=json)
     settings = read_settings({"store": store or None, "device": device})
     paths = find_photos(photo)
     if not paths:
@@ -100,6 +98,15 @@ def classify(
             failed += _write_portion(portion, ask, writer, pictures)
             advance(len(portion))
     raise typer.Exit(1 if failed else 0)
+
+
+def _choose_form(form: Format | None, photos: Sequence[Path], *, json: bool) -> Format:
+    """The form that was asked for; without a wish, text for photos and CSV for a folder of them."""
+    if json and form not in (None, Format.JSONL):
+        raise typer.BadParameter(f"--json and --format {form} exclude each other")
+    if json:
+        return Format.JSONL
+    return form or (Format.CSV if any(path.is_dir() for path in photos) else Format.TEXT)
 
 
 def _read_text(text: str | None) -> str | None:

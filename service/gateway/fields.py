@@ -76,30 +76,7 @@ def _classify_fields() -> list[Field]:
         _model("A bundle by `name` or `name@version`, instead of the domain's default."),
         _top_k("How many predictions to give."),
         _explain("Add what the model looked at."),
-        Field(
-            "text",
-            _text,
-            "What the subject looks like, in English: `red crown, white wing bars`. A model that reads texts answers "
-            "where one of the phrases is known to it; any other text leaves the answer as it is without, and "
-            "`text_reason` says why. A blank text is none.",
-            {"type": "string", "maxLength": TEXT_LIMIT},
-        ),
-        Field(
-            "expression",
-            _expression,
-            "Which of several things is meant, in English: `the bird on the left`. It is found in the photo by a grounding "
-            "model, where one is served, and classified alone; the answer has its `box`.",
-            {"type": "string", "minLength": 1, "maxLength": WORDS_LIMIT},
-        ),
-        Field(
-            "locate",
-            _truth_or_all,
-            "Find the subject first, by a detector, where one is served, and classify it alone; the answer has its `box`. Where "
-            f"nothing is found the whole photo is classified. `{ALL}` classifies everything that is found, each by itself: the "
-            "answer has `subjects`, and `omitted` with what was left out and why.",
-            {"type": "string", "enum": ["false", "true", ALL], "default": "false"},
-            {"enum": [False, True, ALL], "default": False},
-        ),
+        *_subject_fields(),
         Field(
             "candidates",
             _names,
@@ -125,6 +102,36 @@ def _classify_fields() -> list[Field]:
             _truth,
             "Answer by the likeliest domain where the photo shows none that is known.",
             {"type": "boolean", "default": False},
+        ),
+    ]
+
+
+def _subject_fields() -> list[Field]:
+    """What tells of the subject: how it looks, which one it is, that it shall be found first."""
+    return [
+        Field(
+            "text",
+            _text,
+            "What the subject looks like, in English: `red crown, white wing bars`. A model that reads texts answers "
+            "where one of the phrases is known to it; any other text leaves the answer as it is without, and "
+            "`text_reason` says why. A blank text is none.",
+            {"type": "string", "maxLength": TEXT_LIMIT},
+        ),
+        Field(
+            "expression",
+            _expression,
+            "Which of several things is meant, in English: `the bird on the left`. It is found in the photo by a grounding "
+            "model, where one is served, and classified alone; the answer has its `box`.",
+            {"type": "string", "minLength": 1, "maxLength": WORDS_LIMIT},
+        ),
+        Field(
+            "locate",
+            _truth_or_all,
+            "Find the subject first, by a detector, where one is served, and classify it alone; the answer has its `box`. Where "
+            f"nothing is found the whole photo is classified. `{ALL}` classifies everything that is found, each by itself: the "
+            "answer has `subjects`, and `omitted` with what was left out and why.",
+            {"type": "string", "enum": ["false", "true", ALL], "default": "false"},
+            {"enum": [False, True, ALL], "default": False},
         ),
     ]
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from models.backbones import EFFICIENTNET_LITE0, MobileNet
-from models.hard_attention import AnswerOutput, HardAttention, HardAttentionShape, Selection, cell_places, reduced_shape
+from models.hard_attention import AnswerOutput, HardAttention, HardAttentionShape, Selection, cell_places
 from models.layers.aggregation import Aggregation
 from models.layers.cell_encoders import PhotoCells, SceneCells
 
@@ -17,6 +17,9 @@ TINY = HardAttentionShape(
     12, 5, channels=6, grid=4, embedding=8, question=8, width=16, hidden=(16, 16), keep=4, places=True
 )
 FULL = HardAttentionShape(5000, 1000)
+REDUCED = HardAttentionShape(
+    2000, 600, channels=320, embedding=128, question=256, width=256, hidden=(256, 512), divisor=10.0, dropout=0.4
+)
 KINDS: list[tuple[Selection, Aggregation]] = [
     *(
         (selection, kind)
@@ -53,7 +56,7 @@ def test_the_paper_s_sizes_have_the_known_number_of_weights() -> None:
     assert weights(FULL) == 13_086_536
     assert weights(replace(FULL, aggregation="pairwise")) == 13_086_536 + 3_145_728
     assert weights(replace(FULL, words=15_000)) + 42_500_160 == 58_586_696  # with a ResNet-101
-    assert weights(reduced_shape(2000, 600)) == 1_435_736
+    assert weights(REDUCED) == 1_435_736
 
 
 @pytest.mark.parametrize(("selection", "aggregation"), KINDS)
@@ -186,7 +189,7 @@ def test_layers_after_the_fusion_are_a_setting(layers: int) -> None:
 
 def test_a_photo_becomes_ten_by_ten_cells() -> None:
     encoder = PhotoCells(MobileNet(EFFICIENTNET_LITE0))
-    model = HardAttention(reduced_shape(12, 5), encoder).eval()
+    model = HardAttention(replace(REDUCED, words=12, answers=5), encoder).eval()
     photo = torch.rand(1, 3, 320, 320) * 255
     with torch.inference_mode():
         cells = model.look(photo)

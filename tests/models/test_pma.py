@@ -15,7 +15,6 @@ from models.pma import (
     PMAVisual,
     QueryRelation,
     SelfAttention,
-    block_box,
     look,
     mask_phrases,
     masked_softmax,
@@ -293,8 +292,3 @@ def test_gradient_reaches_every_part(model: PMA) -> None:
 def test_impossible_shapes_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\d"):
         PMAShape(**arguments)
-
-
-def test_block_box() -> None:
-    assert block_box(7, 12, 16) == (32, 32, 32, 32)
-    assert block_box(0, 12, 16) == (0, 0, 32, 32)

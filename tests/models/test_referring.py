@@ -9,10 +9,12 @@ import torch
 from torch import nn
 
 from models.backbones import SPECS
+from models.layers.bert import MINILM_L6
 from models.layers.grains import GrainedFeatures, GroupNorm, MobileNetStages, stages_of
-from models.referring import FULL, REDUCED, Head, Interaction, Referring
+from models.referring import FULL, Head, Interaction, Referring, ReferringShape
 from tests.grounding import SIZE_PX, TINY_STAGES, questions, tiny_model
 
+REDUCED = ReferringShape("efficientnet_lite0", 320, 64, (4, 6), 2, MINILM_L6)
 FORMS: list[tuple[Head, Interaction]] = [("cls", "alternate"), ("cell", "alternate"), ("cls", "joint")]
 
 

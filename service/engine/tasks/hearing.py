@@ -5,7 +5,6 @@ A text that a bundle has no use for is no error: whoever asked is answered as wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,9 +78,3 @@ class Hearing:
         log_probabilities = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
         score = calibration.conflict_score(log_probabilities, self._table.log_probability, rows)
         return score < self._conflict_below
-
-
-def stack_ids(heard: Sequence[Heard | None]) -> Ids | None:
-    """The ids int64 [N, P, T] of texts that share a run, or None where they have none."""
-    ids = [one.ids for one in heard if one is not None]
-    return np.stack(ids) if ids else None
