@@ -51,6 +51,7 @@ RECIPE: GroundRecipe = replace(
     heads=(2, 3),
     text=TEXT,
     mosaics=6,
+    bird_pictures=4,
     true_said=4,
     absent_said=2,
     batch=4,

@@ -71,6 +71,20 @@ def bird_expression(states: str, attributes: Attributes, rng: Random, beside: st
     return _worded(said, rng)
 
 
+def absent_bird_expression(states: Sequence[str], attributes: Attributes, rng: Random) -> str | None:
+    """Words that mean none of the birds in a scene, given the states of their photos: a colour that is known of none.
+
+    None where no colour is known to be absent.
+    """
+    absent = [
+        Tick(part, value)
+        for part, group in PARTS.items()
+        for position, value in attributes.groups.get(group, ())
+        if all(one[position] == "0" for one in states)
+    ]
+    return _worded([rng.choice(absent)], rng) if absent else None
+
+
 def _worded(said: Sequence[Tick], rng: Random) -> str:
     body = next((f"{tick.colour} bird" for tick in said if tick.part == "bird"), "bird")
     parts = [tick for tick in said if tick.part != "bird"]

@@ -1,18 +1,12 @@
-"""Words about birds from their own ticks, and two birds to a scene."""
+"""Words about birds from their own ticks."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from random import Random
 
-import cv2
-import numpy as np
-import pytest
-
-from models.training.bird_expressions import PARTS, bird_expression, telling, ticks_of
-from models.training.bird_scenes import read_whole_birds, side_by_side
-from models.training.ticks import Attributes, read_attributes
+from models.training.bird_expressions import PARTS, absent_bird_expression, bird_expression, telling, ticks_of
+from models.training.ticks import Attributes
 
 COLOURS = ("red", "black", "olive", "grey")
 ATTRIBUTES = Attributes(
@@ -79,30 +73,12 @@ def test_a_bird_without_ticks_is_a_bird() -> None:
     }
 
 
-def test_two_photos_become_one_scene_and_their_boxes_move_along() -> None:
-    left, right = np.zeros((40, 60, 3), np.uint8), np.zeros((80, 80, 3), np.uint8)
-    left[10:30, 15:45] = 255
-    right[20:60, 40:80] = 255
-    scene, boxes = side_by_side(left, right, ((0.25, 0.25, 0.75, 0.75), (0.5, 0.25, 1.0, 0.75)))
-    assert scene.shape == (40, 100, 3)
-    for x1, y1, x2, y2 in boxes:
-        inner = scene[round(y1 * 40) : round(y2 * 40), round(x1 * 100) : round(x2 * 100)]
-        assert inner.size
-        assert (inner > 250).all()
-    assert boxes[0][2] < boxes[1][0]
-
-
-@pytest.mark.data
-def test_the_whole_photos_have_boxes_and_ticks(data_folder: Path) -> None:
-    root = data_folder / "cub_birds"
-    photos = read_whole_birds(root)
-    attributes = read_attributes(root / "attributes.csv")
-    assert sum(photo.split != "test" for photo in photos) == 5994
-    assert set(PARTS.values()) <= set(attributes.groups)
-    rng = Random(5)
-    train = [photo for photo in photos if photo.split == "train"]
-    pairs = [rng.sample(train, 2) for _ in range(200)]
-    texts = [bird_expression(one.states, attributes, rng, beside=other.states) for one, other in pairs]
-    assert sum(text is not None for text in texts) > 150
-    assert all(0 <= photo.box[0] < photo.box[2] <= 1 for photo in photos)
-    assert cv2.imread(str(photos[0].path)) is not None
+def test_what_means_no_bird_was_ticked_for_none_and_is_known_of_all() -> None:
+    rng = Random(4)
+    for _ in range(200):
+        rows = [states(rng) for _ in range(2)]
+        text = absent_bird_expression(rows, ATTRIBUTES, rng)
+        assert text is not None
+        ((part, colour),) = said(text)
+        assert [state(row, part, colour) for row in rows] == ["0", "0"], text
+    assert absent_bird_expression(["1" * ATTRIBUTES.count], ATTRIBUTES, rng) is None

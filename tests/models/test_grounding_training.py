@@ -23,7 +23,7 @@ from models.training.grounding import course, pictures
 from models.training.grounding.beginning import waves
 from models.training.grounding.learner import Learner
 from models.training.grounding.lessons import Dressing, Lessons, Reader
-from models.training.grounding.pictures import Picture, draw_picture, list_pictures, part_scenes
+from models.training.grounding.pictures import Picture, list_pictures, part_scenes
 from models.training.grounding.pretext import Detector, cell_targets, detection_loss
 from models.training.grounding.record import load_grounding
 from models.training.loop import HISTORY_NAME
@@ -81,7 +81,7 @@ def test_a_pool_above_its_bound_is_refused(scenes: list[Scene]) -> None:
 
 def test_things_keep_their_colours_in_mosaics_and_mirrors(scenes: list[Scene]) -> None:
     store = PhotoStore(SIZE_PX)
-    drawn = [draw_picture(picture, store) for picture in list_pictures(scenes, 12, 0)]
+    drawn = [picture.draw(store) for picture in list_pictures(scenes, 12, 0)]
     counted = 0
     for one in drawn:
         height, width = one.pixels.shape[:2]
@@ -97,7 +97,7 @@ def test_things_keep_their_colours_in_mosaics_and_mirrors(scenes: list[Scene]) -
 
 def test_a_picture_is_the_same_each_time(scenes: list[Scene]) -> None:
     picture = list_pictures(scenes, 1, 0)[-1]
-    first, second = (draw_picture(picture, PhotoStore(SIZE_PX)) for _ in range(2))
+    first, second = (picture.draw(PhotoStore(SIZE_PX)) for _ in range(2))
     assert np.array_equal(first.pixels, second.pixels)
     assert first.layout == second.layout
 
@@ -232,6 +232,6 @@ def test_a_run_answers_items_in_the_photos_own_places(ran: Ran, scenes: list[Sce
 
 
 def test_a_mirrored_photo_is_another_picture(scenes: list[Scene]) -> None:
-    plain, mirror = (draw_picture(Picture((scenes[0],), 0, flag), PhotoStore(SIZE_PX)) for flag in (False, True))
+    plain, mirror = (Picture((scenes[0],), 0, flag).draw(PhotoStore(SIZE_PX)) for flag in (False, True))
     assert np.array_equal(plain.pixels[:, ::-1], mirror.pixels)
     assert plain.layout.mirror() == mirror.layout

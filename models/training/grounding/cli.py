@@ -30,6 +30,9 @@ def train_grounding(
         Path | None,
         typer.Option(help="Table of people's expressions, in whose words some of the generated are dressed."),
     ] = None,
+    birds: Annotated[
+        Path | None, typer.Option(help="Folder of cub_birds: photos of birds, told apart by what was ticked for each.")
+    ] = None,
     init: Annotated[Path | None, typer.Option(help="A run to start from, in place of published weights.")] = None,
     backbone: Annotated[Literal["yolox_nano", "efficientnet_lite0"], typer.Option(help="What sees.")] = "yolox_nano",
     head: Annotated[Literal["cls", "cell"], typer.Option(help="What tells the box: [CLS], or every cell.")] = "cell",
@@ -56,7 +59,7 @@ def train_grounding(
         recipe = _reduced(recipe, without or [])
         if epochs is not None:
             recipe = replace(recipe, epochs=epochs)
-        train(Request(data, out, recipe, weights, words, pool, human, limit, init))
+        train(Request(data, out, recipe, weights, words, pool, human, limit, init, birds))
         sys.stdout.write(f"{out}\n")
 
 

@@ -22,10 +22,11 @@ from models.text.word_files import write_words
 from models.training.data import DataError
 from models.training.dressing import read_wardrobe
 from models.training.grounding.beginning import Language, begin, load_stages, read_language
+from models.training.grounding.birds import list_birds
 from models.training.grounding.learner import Learner, loss_of_learner
 from models.training.grounding.lessons import Dressing, GroundBatch, Lessons, Reader
-from models.training.grounding.pictures import Picture, list_pictures, part_scenes
-from models.training.grounding.pool import Pool, Sight, keep_pool
+from models.training.grounding.pictures import PICTURES_LIMIT, Picture, list_pictures, part_scenes
+from models.training.grounding.pool import Pictured, Pool, Sight, keep_pool
 from models.training.grounding.pretext import learn_to_detect
 from models.training.grounding.record import GroundRecord, build_learner, take_over
 from models.training.grounding.validation import validate
@@ -47,7 +48,7 @@ class Request:
 
     `weights` are the published ones of the backbone, `words` the folder of the language's (`model.safetensors` and
     `tokenizer.json`), `pool` the folder of kept features, `human` a table of people's expressions, in whose words some of the
-    generated ones are dressed. `init` is a finished run of the same shape whose weights to start from.
+    generated ones are dressed. `birds` is a folder of CUB-200-2011 whose whole photos join the pool. `init` is a finished run of the same shape whose weights to start from.
     """
 
     data: Path
@@ -59,6 +60,7 @@ class Request:
     human: Path | None = None
     limit: int | None = None
     init: Path | None = None
+    birds: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,9 @@ def train_grounding(request: Request) -> Referring:
     human = [] if request.human is None else read_human_expressions(request.human)
     language = _language(request, material, human)
     start = None if request.init is None else request.init.name
-    record = GroundRecord(recipe, language.words.size, request.weights.name, request.words.name, request.limit, start)
+    birds = None if request.birds is None else request.birds.name
+    names = request.weights.name, request.words.name
+    record = GroundRecord(recipe, language.words.size, *names, request.limit, start, birds)
     write_record(request.out, record)
     write_words(request.out / VOCABULARY_NAME, language.words)
     torch.manual_seed(recipe.seed)
@@ -113,7 +117,8 @@ def gather(request: Request) -> Material:
     load_stages(vision.backbone, request.weights)
     store = PhotoStore(recipe.size_px)
     mosaics = round(recipe.mosaics * recipe.photo_share * len(train) / len(parts.train))
-    pictures = list_pictures(train, mosaics, recipe.seed)
+    birds = [] if request.birds is None else list_birds(request.birds, recipe.bird_pictures, recipe.seed)
+    pictures: list[Pictured] = [*list_pictures(train, mosaics, recipe.seed, PICTURES_LIMIT - len(birds)), *birds]
     with progress_bar() as bar:
         total = recipe.pretext.epochs * len(train) + len(pictures) + len(validation)
         task = bar.add_task("features", total=total)
@@ -121,7 +126,7 @@ def gather(request: Request) -> Material:
         def advance(count: int) -> None:
             bar.advance(task, count)
 
-        def pool(listed: Sequence[Picture], seed: int, said: tuple[int, int]) -> Pool:
+        def pool(listed: Sequence[Pictured], seed: int, said: tuple[int, int]) -> Pool:
             return keep_pool(Sight(vision, store, recipe.size_px), listed, request.pool, seed, said, advance)
 
         learn_to_detect(Sight(vision, store, recipe.size_px), train, recipe.pretext, request.pool, recipe.seed, advance)

@@ -2,8 +2,8 @@
 
 Few photos have things that words must tell apart, so two or four of them are joined to one picture, cut to the shape of
 their tiles; the photos of a mosaic show the same class where there are enough of it. Owns which photos train and which
-validate, the seeded list of pictures, and how a picture and the boxes of its things are made. What is said about them is
-`expressions`' part.
+validate, the seeded list of pictures, and how a picture and the boxes of its things are made. How what is said about them
+is worded is `expressions`' part; pictures of birds are `birds`'.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from models.preprocess import Pixels
 from models.training.claims import Layout
 from models.training.colours import coloured_layout
 from models.training.data import Box
+from models.training.expressions import Expression, draw_absent, draw_expressions
 from models.training.views import PhotoStore
 from models.training.voc import Scene, Thing
 
@@ -42,6 +43,14 @@ class Parts(NamedTuple):
     validation: list[Scene]
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A picture as it is seen: upright RGB and what can be said about it."""
+
+    pixels: Pixels
+    layout: Layout
+
+
 class Picture(NamedTuple):
     """One picture of the pool: the scenes in it, the seed of how they are joined, and whether left is right."""
 
@@ -49,13 +58,23 @@ class Picture(NamedTuple):
     seed: int = 0
     is_mirrored: bool = False
 
+    @property
+    def facts(self) -> object:
+        """What tells it from other pictures."""
+        return [scene.path.stem for scene in self.scenes], self.seed, self.is_mirrored
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A picture as it is seen: upright RGB and what can be said about it."""
+    def draw(self, store: PhotoStore) -> Drawn:
+        """Make the picture."""
+        tiles = [(store[scene.path], scene.things) for scene in self.scenes]
+        layouts = [(pixels, coloured_layout(things, pixels)) for pixels, things in tiles]
+        pixels, layout = layouts[0] if len(layouts) == 1 else _join(layouts, Random(self.seed))
+        if self.is_mirrored:
+            return Drawn(np.ascontiguousarray(pixels[:, ::-1]), layout.mirror())
+        return Drawn(pixels, layout)
 
-    pixels: Pixels
-    layout: Layout
+    def say(self, layout: Layout, rng: Random, counts: tuple[int, int]) -> list[Expression]:
+        """At most so many expressions that mean one thing of it, and that mean nothing in it."""
+        return [*draw_expressions(layout, rng, counts[0]), *draw_absent(layout, rng, counts[1])]
 
 
 def part_scenes(scenes: Iterable[Scene], share: float = 1.0) -> Parts:
@@ -65,14 +84,14 @@ def part_scenes(scenes: Iterable[Scene], share: float = 1.0) -> Parts:
     return Parts(kept[: max(1, round(share * len(kept)))], photos[:VALIDATION_PHOTOS])
 
 
-def list_pictures(scenes: Sequence[Scene], mosaics: int, seed: int) -> list[Picture]:
+def list_pictures(scenes: Sequence[Scene], mosaics: int, seed: int, limit: int = PICTURES_LIMIT) -> list[Picture]:
     """Each photo and its mirror image, then so many mosaics.
 
     Raises:
-        ValueError: that would be more than `PICTURES_LIMIT`.
+        ValueError: that would be more than `limit`.
     """
-    if 2 * len(scenes) + mosaics > PICTURES_LIMIT:
-        raise ValueError(f"{2 * len(scenes) + mosaics:,} pictures; at most {PICTURES_LIMIT:,} are kept")
+    if 2 * len(scenes) + mosaics > limit:
+        raise ValueError(f"{2 * len(scenes) + mosaics:,} pictures; at most {limit:,} are kept")
     plain = [Picture((scene,), is_mirrored=is_mirrored) for scene in scenes for is_mirrored in (False, True)]
     rng = Random(seed)
     of_class: dict[str, list[Scene]] = {}
@@ -81,16 +100,6 @@ def list_pictures(scenes: Sequence[Scene], mosaics: int, seed: int) -> list[Pict
             of_class.setdefault(name, []).append(scene)
     names = sorted(of_class)
     return plain + [_mosaic(of_class[rng.choice(names)], scenes, rng) for _ in range(mosaics if names else 0)]
-
-
-def draw_picture(picture: Picture, store: PhotoStore) -> Drawn:
-    """Make a picture."""
-    tiles = [(store[scene.path], scene.things) for scene in picture.scenes]
-    layouts = [(pixels, coloured_layout(things, pixels)) for pixels, things in tiles]
-    pixels, layout = layouts[0] if len(layouts) == 1 else _join(layouts, Random(picture.seed))
-    if picture.is_mirrored:
-        return Drawn(np.ascontiguousarray(pixels[:, ::-1]), layout.mirror())
-    return Drawn(pixels, layout)
 
 
 def _mosaic(alike: Sequence[Scene], all_scenes: Sequence[Scene], rng: Random) -> Picture:

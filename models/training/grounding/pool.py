@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import cast
+from typing import Protocol, cast
 
 import msgspec
 import numpy as np
@@ -22,10 +22,10 @@ import torch
 from models.canvas import to_canvas, visible_cells
 from models.layers.grains import CELL_PX, GrainedFeatures
 from models.preprocess import fit_pixels
-from models.training.claims import Kind
+from models.training.claims import Kind, Layout
 from models.training.data import Box
-from models.training.expressions import Expression, draw_absent, draw_expressions
-from models.training.grounding.pictures import Drawn, Picture, draw_picture
+from models.training.expressions import Expression
+from models.training.grounding.pictures import Drawn
 from models.training.views import PhotoStore, to_tensor
 
 _AT_ONCE = 32
@@ -45,6 +45,20 @@ class Said(msgspec.Struct, frozen=True):
     box: tuple[float, float, float, float] | None = None
     area: float = 0.0
     name: str = ""
+
+
+class Pictured(Protocol):
+    """A picture that a pool can keep."""
+
+    @property
+    def facts(self) -> object:
+        """What tells it from other pictures, the same in each process."""
+
+    def draw(self, store: PhotoStore) -> Drawn:
+        """Make it, always the same."""
+
+    def say(self, layout: Layout, rng: Random, counts: tuple[int, int]) -> list[Expression]:
+        """At most so many expressions that mean one thing of it, and that mean nothing in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +81,14 @@ class Pool:
 
 def keep_pool(
     sight: Sight,
-    pictures: Sequence[Picture],
+    pictures: Sequence[Pictured],
     folder: Path,
     seed: int,
     say: tuple[int, int],
     advance: Callable[[int], None],
 ) -> Pool:
     """The pool in `folder`, made if it is not there; `say` counts true and absent expressions, `advance` pictures."""
-    facts = [sight.size_px, seed, say, [([scene.path.stem for scene in one.scenes], *one[1:]) for one in pictures]]
+    facts = [sight.size_px, seed, say, [one.facts for one in pictures]]
     path = folder / f"pool-{_digest(sight.vision, facts)}"
     features, told = path.with_suffix(".npy"), path.with_suffix(".json")
     if not told.exists():
@@ -103,7 +117,7 @@ def _read(features: Path, told: Path, cells: int) -> Pool:
 @torch.inference_mode()
 def _fill(
     sight: Sight,
-    pictures: Sequence[Picture],
+    pictures: Sequence[Pictured],
     path: Path,
     seed: int,
     say: tuple[int, int],
@@ -114,15 +128,15 @@ def _fill(
     masks = np.zeros((len(pictures), vision.cells), np.uint8)
     said: list[list[Said]] = []
     for start in range(0, len(pictures), _AT_ONCE):
-        drawn = [draw_picture(picture, sight.store) for picture in pictures[start : start + _AT_ONCE]]
+        listed = pictures[start : start + _AT_ONCE]
+        drawn = [picture.draw(sight.store) for picture in listed]
         images = to_tensor([fit_pixels(one.pixels, size_px, "letterbox") for one in drawn])
         maps = vision.backbone(images.contiguous(memory_format=torch.channels_last))
         kept[start : start + len(drawn)] = vision.project(maps).half().numpy()
-        for place, one in enumerate(drawn, start):
+        for place, (picture, one) in enumerate(zip(listed, drawn, strict=True), start):
             height, width = one.pixels.shape[:2]
             masks[place] = visible_cells(width, height, size_px, CELL_PX)
-            rng = Random(f"{seed}/{place}")
-            expressions = [*draw_expressions(one.layout, rng, say[0]), *draw_absent(one.layout, rng, say[1])]
+            expressions = picture.say(one.layout, Random(f"{seed}/{place}"), say)
             said.append([told_of(expression, one, size_px) for expression in expressions])
         advance(len(drawn))
     kept.flush()

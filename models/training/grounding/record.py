@@ -25,7 +25,8 @@ class GroundRecord:
     """What a run is: two runs with equal records do the same.
 
     `weights` and `words` name the files that the visual branch and the language began with, `pieces` counts the ids of the
-    vocabulary, `limit` the photos where not all were used, `init` the run whose weights it began with.
+    vocabulary, `limit` the photos where not all were used, `init` the run whose weights it began with, `birds` the collection
+    of birds in its pool.
     """
 
     recipe: GroundRecipe
@@ -34,6 +35,7 @@ class GroundRecord:
     words: str
     limit: int | None = None
     init: str | None = None
+    birds: str | None = None
     system: Literal["referring"] = "referring"
 
 

@@ -46,6 +46,7 @@ class GroundRecipe:
     reads_text: bool = True
     photo_share: float = 1.0
     mosaics: int = 6000
+    bird_pictures: int = 3000  # where a collection of birds is given
     true_said: int = 14  # expressions kept of a picture, and of those that mean nothing in it
     absent_said: int = 6
     absent_share: float = 0.25
