@@ -33,8 +33,9 @@ Part = Literal["masks", "relation", "attention"]
 class PMAShape:
     """Widths and counts. `grid` is the side of the feature map, `width` the channels that attention reads.
 
-    In training, `blindness` is the share of photos that the bimodal system has to tell from the words alone: pretrained
-    features explain nearly every training photo, and what is never needed is never learnt.
+    In training `blindness` is the share of photos that the bimodal system has to tell from the words alone, and `narrowness`
+    the share that is told from the stages' blocks alone: pretrained features of the whole photo explain nearly every
+    training photo, and what is never needed is never learnt.
 
     `without` names parts that are taken out: without `masks` a stage may see again what an earlier one used; without
     `relation` all phrases belong to a block alike; without `attention` a block's score is its mean activation, and all
@@ -52,6 +53,7 @@ class PMAShape:
     embedding: int = 64
     dropout: float = 0.3
     blindness: float = 0.5
+    narrowness: float = 0.25
     without: tuple[Part, ...] = ()
 
     def __post_init__(self) -> None:
@@ -75,6 +77,14 @@ class PMAOutput(NamedTuple):
     stage_block: Tensor
     stage_weight: Tensor
     phrase_weight: Tensor | None
+
+
+class Shown(NamedTuple):
+    """What a step lets each photo be told from, as f32 [B, 1] of 0 and 1; in evaluation all of it."""
+
+    whole: Tensor | float
+    blocks: Tensor | float
+    words: Tensor | float
 
 
 class SelfAttention(nn.Module):
@@ -201,6 +211,16 @@ class _VisualStream(nn.Module):
         )
         return maps.mean((2, 3)), strongest, mean
 
+    def draw_shown(self, whole: Tensor, blindness: float) -> Shown:
+        """What each photo of a step may be told from, drawn anew each time."""
+        if not self.training:
+            return Shown(1.0, 1.0, 1.0)
+        draw = torch.rand_like(whole[:, :1])
+        is_blind = draw < blindness
+        is_narrow = ~is_blind & (draw < blindness + self.shape.narrowness)
+        shown = (~(is_blind | is_narrow), ~is_blind, ~is_narrow)
+        return Shown(*(share.to(whole.dtype) for share in shown))
+
     def stage_blocks(self, rows: list[Tensor]) -> Tensor:
         """One-hot rows [B, n] of the stages -> indices int64 [B, K]."""
         return torch.stack([row.argmax(1) for row in rows], dim=1)
@@ -219,7 +239,7 @@ class PMAVisual(_VisualStream):
         """RGB f32 [B, 3, S, S] in 0..255 -> all outputs."""
         whole, strongest, mean = self.blocks(x)
         available = torch.ones_like(mean[:, :, 0])
-        outputs, rows, weights = [whole], [], []
+        outputs, rows, weights = [self.draw_shown(whole, 0.0).whole * whole], [], []
         for attention in self.visual_attention:
             seen = look(attention(strongest), available, strongest, mean)
             if self.masks:
@@ -262,8 +282,8 @@ class PMA(_VisualStream):
         vectors, valid = self.phrases(phrases)
         count = valid.sum(1, keepdim=True)
         available, available_text = torch.ones_like(mean[:, :, 0]), valid
-        sight = self._sight(whole)
-        outputs, rows, weights, phrase_weights = [sight * whole], [], [], []
+        shown = self.draw_shown(whole, self.shape.blindness)
+        outputs, rows, weights, phrase_weights = [shown.whole * whole], [], [], []
         for visual, text, relation in zip(self.visual_attention, self.text_attention, self.relation, strict=True):
             seen = look(visual(strongest), available, strongest, mean)
             tied = masked_softmax(relation(vectors, seen.local), available_text)  # (9)
@@ -272,7 +292,7 @@ class PMA(_VisualStream):
                 available_text = mask_phrases(tied, available_text, count)  # (10), before (11)
             remaining = masked_softmax(text(vectors), available_text)  # (11)
             read = torch.bmm(torch.stack([remaining, tied], dim=1), vectors).flatten(1)  # (12) [t_glob; t_loc]
-            outputs.append(self.aggregate(torch.cat([sight * seen.vector, read], dim=1)))
+            outputs.append(self.aggregate(torch.cat([shown.blocks * seen.vector, shown.words * read], dim=1)))
             rows.append(seen.block)
             weights.append(seen.weight)
             phrase_weights.append(tied)
@@ -285,12 +305,6 @@ class PMA(_VisualStream):
             torch.stack(weights, dim=1),
             torch.stack(phrase_weights, dim=1),
         )
-
-    def _sight(self, whole: Tensor) -> Tensor | float:
-        """f32 [B, 1]: 0 for the photos that are not seen in this step; 1 in evaluation."""
-        if not self.training:
-            return 1.0
-        return (torch.rand_like(whole[:, :1]) >= self.shape.blindness).to(whole.dtype)
 
     def forward(self, x: Tensor, phrases: Tensor) -> Tensor:
         """RGB f32 [B, 3, S, S] in 0..255 and word ids int64 [B, P, T] -> logits f32 [B, C]."""

@@ -272,6 +272,17 @@ def test_a_photo_that_is_not_seen_is_told_from_its_words_alone(model: PMA) -> No
     assert not torch.equal(seen[0], seen[1])
 
 
+def test_a_photo_that_is_seen_narrowly_is_told_from_its_blocks_alone(model: PMA) -> None:
+    model.shape = replace(model.shape, blindness=0.0, narrowness=1.0, dropout=0.0)
+    images, phrases = _inputs(2)
+    model.train()
+    told = model.explain(images, phrases).features
+    width = told.shape[1] - SHAPE.stages * SHAPE.stage_width
+    assert not told[:, :width].any()
+    assert not torch.equal(told[0, width:], told[1, width:])
+    assert torch.equal(told, model.explain(images, torch.zeros_like(phrases)).features)
+
+
 def test_sharing_of_weights(model: PMA) -> None:
     names = [name for name, _ in model.named_parameters()]
     assert sum(name.startswith("aggregate.weight") for name in names) == 1

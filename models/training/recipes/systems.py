@@ -1,7 +1,7 @@
 """Recipes of the systems named after papers, and of the plain classifiers that they are compared with.
 
-Every reduced run starts from a plain bundle and takes the same number of optimiser steps in the same sizes, so that a
-row of a comparison differs from the next by its system alone. Losses, freezing, phases and parameter groups are the
+Every reduced run takes the same number of optimiser steps in the same sizes, so that a row of a comparison differs from the
+next by its system alone. Losses, freezing, phases and parameter groups are the
 papers'; optimiser, averaging and views are what won on two processor cores. The full setting has the papers' sizes and
 optimiser and needs a GPU: the code is the same.
 """
@@ -46,6 +46,7 @@ BASELINE = replace(_BASE, schedule=replace(_BASE.schedule, frozen=(0.33,) * EPOC
 STUDENT = replace(BASELINE, system="pma_student")
 PMA_VISUAL = replace(_BASE, system="pma_visual")
 _READING = 30.0  # words start from nothing, and a text alone is learnt at 0.01: 34 % after 1,000 steps, at 0.002 20 %
+_WORDS = tuple((part, _READING) for part in ("phrases.", "text_attention.", "relation."))
 PMA = replace(
     PMA_VISUAL,
     system="pma",
@@ -53,10 +54,16 @@ PMA = replace(
     schedule=replace(
         PMA_VISUAL.schedule,
         rates=(
-            ("classifier.", 1.0),  # what it knows of photos comes from the probe; faster it drifts by a point
-            *((part, _READING) for part in ("phrases.", "text_attention.", "relation.")),
-        ),
+            ("classifier.", 1.0),
+            *_WORDS,
+        ),  # what it knows of photos comes from the probe; faster it drifts by a point
     ),
+)
+#: A second stage: backbone and classifier rest, and what blocks and words add is learnt further.
+PMA_READING = replace(
+    PMA,
+    blend=False,
+    schedule=replace(PMA.schedule, frozen=(1.0,) * EPOCHS, rates=(("classifier.", 0.0), *_WORDS)),
 )
 S3N = replace(
     _BASE,
@@ -109,6 +116,7 @@ RECIPES = {
     "baseline_vit": BASELINE_VIT,
     "pma_visual": PMA_VISUAL,
     "pma": PMA,
+    "pma_reading": PMA_READING,
     "pma_student": STUDENT,
     "s3n": S3N,
     "rams_trans": RAMS_TRANS,
