@@ -8,7 +8,7 @@ travel as slug and message.
     ├── request could not be read    BadRequest 400, RequestTimeout 408, TooLarge 413, UnsupportedMedia 415,
     │                                HeadersTooLarge 431, MethodNotAllowed 405, NotFound 404
     ├── its content is not usable    InvalidParameter 422, UnprocessableImage 422, NoKnownSubject 422
-    ├── it may not or cannot now     Unauthorized 401, Forbidden 403, RateLimited 429, Overloaded 429, NotReady 503
+    ├── it may not or cannot now     Unauthorized 401, Forbidden 403, Overloaded 429, NotReady 503
     └── accepted, but not answered   DeadlineExceeded 504, Poison 500, Internal 500, ClientClosed 499 (log only)
 """
 
@@ -103,12 +103,6 @@ class NoKnownSubject(FieldmarkError):
     slug, status, title = "no-known-subject", 422, "No known subject"
 
 
-class RateLimited(FieldmarkError):
-    """The key's rate is used up."""
-
-    slug, status, title = "rate-limited", 429, "Rate limit reached"
-
-
 class Overloaded(FieldmarkError):
     """Admission refused the request: it would have waited too long."""
 
@@ -165,7 +159,6 @@ BY_SLUG: dict[str, type[FieldmarkError]] = {
         UnprocessableImage,
         InvalidParameter,
         NoKnownSubject,
-        RateLimited,
         Overloaded,
         HeadersTooLarge,
         ClientClosed,

@@ -12,7 +12,6 @@ const WORDS = {
   "no-known-subject": ["Nothing here that the models know", "If you are sure that there is, choose what to look for."],
   "not-found": ["There is no such model", "It may have been replaced meanwhile. Load the page again."],
   overloaded: ["Too much to do just now", "The service answers others first."],
-  "rate-limited": ["Too many questions from here", "Wait a little."],
   unauthorized: ["A key is needed", "This service answers only those who have one. It stays in this tab."],
   forbidden: ["This key does not allow it", "Ask whoever runs the service."],
   internal: ["The service made a mistake", "It is not your photo. The number below helps whoever runs the service."],
@@ -23,7 +22,7 @@ const WORDS = {
 };
 const OTHER = ["Something went wrong", "This was not expected. Try again."];
 /** Those that may go well when the same is asked again. */
-const PASSING = new Set(["request-timeout", "overloaded", "rate-limited", "internal", "not-ready", "deadline", "unreachable"]);
+const PASSING = new Set(["request-timeout", "overloaded", "internal", "not-ready", "deadline", "unreachable"]);
 
 /** A failure: its `type`, the service's `detail`, the request's `id`, and after how many seconds to come back. */
 export class Problem extends Error {
