@@ -131,3 +131,19 @@ def licence_of(record: RunRecord, stated: str | None) -> Licence:
             raise DataError(f"state the licence of the photos in {record.dataset!r}: --licence NAME")
         return Licence(name=stated, research_only=False, attribution=(backbone,))
     return Licence(name=source.licence, research_only=True, attribution=(*source.attribution, backbone))
+
+
+def grounding_sources(birds: str | None) -> tuple[Source, ...]:
+    """What a grounding run learnt from; `birds` is the collection of birds in its pool, if there was one."""
+    return (VOC_SOURCE,) if birds is None else (VOC_SOURCE, SOURCES["cub_birds"])
+
+
+def grounding_licence(backbone: str, birds: str | None) -> Licence:
+    """The terms of a grounding run's weights: those of all its data."""
+    sources = grounding_sources(birds)
+    credited = [line for source in sources for line in source.attribution]
+    return Licence(
+        name="; ".join(source.licence for source in sources),
+        research_only=any(source.research_only for source in sources),
+        attribution=(*credited, GROUNDING_BACKBONES[backbone], WORDS),
+    )

@@ -19,14 +19,14 @@ from export.grounding.card import Measured, write_card
 from export.grounding.graphs import Asked, Graphs, check_parity, prepare, time_graphs
 from export.grounding.storage import FILES, SIZE_LIMIT_BYTES, write_graphs
 from export.manifest import outputs_of
-from export.provenance import GROUNDING_BACKBONES, VOC_SOURCE, WORDS
+from export.provenance import grounding_licence
 from models.bundle import check_bundle
 from models.evaluation.grounding.answers import ask_all
 from models.evaluation.grounding.items import Item, absent_items, hand_items, people_items, said_items, test_items
 from models.evaluation.grounding.table import Row, presence_of, rows_of
 from models.evaluation.grounding.test_set import read_test_set
 from models.manifest import MANIFEST_NAME, BundleError, Manifest, file_sha256
-from models.sections import ImageInput, Licence, Training, Variant, WordsInput
+from models.sections import ImageInput, Training, Variant, WordsInput
 from models.text.vocabulary import VOCABULARY_NAME
 from models.text.word_files import write_words
 from models.training.data import DataError
@@ -149,18 +149,14 @@ def _manifest(
         calibration=measured.calibration,
         batch_curve_ms={1: round(sum(row.median_ms for row in measured.latency.values()), 2)},
         training=Training(
-            data="voc",
+            data="voc" if trained.record.birds is None else "voc, cub_birds",
             split="own",
             seed=recipe.seed,
             recipe=f"grounding, head {recipe.head}",
             backbone=recipe.backbone,
             metrics={f"{row.name}/acc50": round(row.accuracy, 4) for row in measured.rows},
         ),
-        licence=Licence(
-            name=VOC_SOURCE.licence,
-            research_only=VOC_SOURCE.research_only,
-            attribution=(*VOC_SOURCE.attribution, GROUNDING_BACKBONES[recipe.backbone], WORDS),
-        ),
+        licence=grounding_licence(recipe.backbone, trained.record.birds),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from export.provenance import GROUNDING_BACKBONES, VOC_SOURCE, WORDS
+from export.provenance import VOC_SOURCE, grounding_licence, grounding_sources
 from models.evaluation.grounding.table import Presence, Row, to_markdown
 from models.sections import Calibration, LatencyRow
 from models.training.grounding.record import Trained
@@ -58,9 +58,10 @@ def write_card(identity: str, trained: Trained, measured: Measured) -> str:
 def _training(trained: Trained) -> str:
     record = trained.record
     recipe = record.recipe
+    titles = "; ".join(source.title for source in grounding_sources(record.birds))
     trial = f" Only {record.limit} photos were trained on: a trial." if record.limit else ""
     return (
-        f"Data: {VOC_SOURCE.title}. 400 training photos, chosen by a hash of the photo, were held out for validation and "
+        f"Data: {titles}. 400 training photos, chosen by a hash of the photo, were held out for validation and "
         f"calibration.{trial} Expressions were generated from the boxes; no person wrote them.\n\n"
         f"What sees is `{recipe.backbone}`, from `{record.weights}`, which learnt to detect the same boxes and was then "
         f"frozen; what reads is MiniLM-L6, frozen, with {record.pieces:,} word pieces. Seed {recipe.seed}, "
@@ -101,5 +102,5 @@ def _parity(parity: dict[str, float]) -> str:
 
 
 def _licence(trained: Trained) -> str:
-    credits_ = (*VOC_SOURCE.attribution, GROUNDING_BACKBONES[trained.record.recipe.backbone], WORDS)
-    return f"{VOC_SOURCE.licence}. Research use only.\n\n" + "".join(f"- {line}\n" for line in credits_)
+    licence = grounding_licence(trained.record.recipe.backbone, trained.record.birds)
+    return f"{licence.name}. Research use only.\n\n" + "".join(f"- {line}\n" for line in licence.attribution)

@@ -6,7 +6,7 @@ the material's and the system's part; how a step is taken and continued is `loop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from models.layers.sampler import SparseSampler
 from models.preprocess import prepare_decoders
-from models.progress import progress_bar
+from models.progress import counted, progress_bar
 from models.s3n import S3N
 from models.systems import Build, build
 from models.training.beginning import begin_with_state, begin_with_weights
@@ -28,7 +28,7 @@ from models.training.losses import Teacher, loss_of
 from models.training.material import KeptMaps, Lessons, Material, Photos
 from models.training.probe import embed, fit_probe
 from models.training.recipes.base import Recipe
-from models.training.views import Batch, evaluation_batches
+from models.training.views import evaluation_batches
 
 START_NAME = "start.pt"
 CALIBRATION_PHOTOS = 384  # fix the rebuilt batch norms to well under a per cent
@@ -80,7 +80,7 @@ def train(course: Course, folder: Path) -> nn.Module:
             if recipe.blend and not run.has_moved:
                 torch.save(run.averaged.state_dict(), folder / START_NAME)
             _fit_size(model, recipe.schedule.sizes_px[run.epoch])
-            run.train_epoch(_counted(material.epoch(run.epoch), lambda: bar.advance(task)), loss)
+            run.train_epoch(counted(material.epoch(run.epoch), lambda: bar.advance(task)), loss)
             run.log(epoch=run.epoch, validation=material.accuracy(run.averaged))
     if recipe.blend and run.blend is None and run.epoch:
         _blend(run, material, recipe.blended)
@@ -133,10 +133,3 @@ def _blend(run: Run, material: Material, beginnings: tuple[str, ...]) -> None:
     share, state = best_blend(start, end, score, beginnings)
     run.end_with(state, share)
     run.log(validation=material.accuracy(run.averaged))
-
-
-def _counted(batches: Iterable[Batch], advance: Callable[[], None]) -> Iterator[Batch]:
-    """Pass batches through and tell when each was used."""
-    for item in batches:
-        yield item
-        advance()

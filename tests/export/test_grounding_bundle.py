@@ -14,6 +14,7 @@ from export.grounding import bundle as bundling
 from export.grounding.bundle import GroundOrder, export_grounding_bundle
 from export.grounding.calibrating import calibrate
 from export.grounding.graphs import Graphs, prepare
+from export.provenance import GROUNDING_BACKBONES
 from export.weights import load_state
 from models.backbones import SPECS
 from models.bundle import check_bundle
@@ -59,7 +60,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         patch.setattr(course, "load_stages", lambda stages, path: None)
         patch.setattr(bundling, "read_test_set", lambda: tests)
         patch.setattr(bundling, "hand_items", lambda _voc: [])
-        patch.setitem(bundling.GROUNDING_BACKBONES, "tiny_stages", "Nobody.")
+        patch.setitem(GROUNDING_BACKBONES, "tiny_stages", "Nobody.")
         course.train_grounding(request(root, root / "run"))
         folder = export_grounding_bundle(order_of(root))
         yield Made(root, folder, read_manifest(folder))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from export.provenance import licence_of
+from export.provenance import grounding_licence, licence_of
 from export.role import role_of
 from models.training.data import DataError
 from models.training.runs import RunRecord
@@ -43,3 +43,11 @@ def test_a_router_has_the_terms_of_all_its_sets_or_the_stated_ones() -> None:
     assert licence.research_only
     assert [credit for credit in licence.attribution if "VISUAL OBJECT CLASSES" in credit.upper()]
     assert licence_of(ROUTER, "CC0-1.0").name == "CC0-1.0"
+
+
+def test_grounding_that_saw_birds_has_the_terms_of_both_sets() -> None:
+    alone, joined = grounding_licence("yolox_nano", None), grounding_licence("yolox_nano", "cub_birds")
+    assert "CUB-200-2011" not in alone.name
+    assert "PASCAL VOC" in joined.name
+    assert "CUB-200-2011" in joined.name
+    assert set(alone.attribution) < set(joined.attribution)

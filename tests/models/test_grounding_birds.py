@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -23,18 +20,11 @@ from models.training.ticks import read_attributes
 from models.training.views import PhotoStore
 from tests.ground_sets import SIZE_PX, request, write_voc
 from tests.grounding import TINY_STAGES
+from tests.tables import write_table
 
 COLOURS = {"red": (210, 40, 40), "blue": (40, 60, 210)}
 WIDTH, HEIGHT, BOX = 60, 40, (15, 10, 30, 20)  # of a photo, and of the bird in it: x, y, width, height
 COUNT = 12
-
-
-def write_table(path: Path, header: str, rows: Iterable[Sequence[object]]) -> None:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "wt", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header.split(","))
-        writer.writerows(rows)
 
 
 @pytest.fixture(scope="module")

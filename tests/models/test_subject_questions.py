@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -12,24 +9,11 @@ import pytest
 
 from models.training.data import read_dataset
 from models.training.subject_questions import PARTS, bird_questions, car_questions
-from tests.models.question_truth import GROUPS, Doubtful, Row, bird_answer, car_answer
+from tests.models.question_truth import GROUPS, Doubtful, bird_answer, car_answer
+from tests.tables import read_table, write_table
 
 COLOURS = ("blue", "brown", "grey", "black", "red")
 BODIES = ("sedan", "suv", "pickup")
-
-
-def write_table(path: Path, header: str, rows: Iterable[Sequence[object]]) -> None:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "wt", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header.split(","))
-        writer.writerows(rows)
-
-
-def read_table(path: Path) -> list[Row]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")

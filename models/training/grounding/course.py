@@ -6,7 +6,7 @@ each. How a step is taken and continued is `models.training.loop`'s part, the nu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from models.layers.grains import GrainedFeatures
 from models.preprocess import prepare_decoders
-from models.progress import progress_bar
+from models.progress import counted, progress_bar
 from models.referring import Referring
 from models.text.vocabulary import VOCABULARY_NAME
 from models.text.word_files import write_words
@@ -24,7 +24,7 @@ from models.training.dressing import read_wardrobe
 from models.training.grounding.beginning import Language, begin, load_stages, read_language
 from models.training.grounding.birds import list_birds
 from models.training.grounding.learner import Learner, loss_of_learner
-from models.training.grounding.lessons import Dressing, GroundBatch, Lessons, Reader
+from models.training.grounding.lessons import Dressing, Lessons, Reader
 from models.training.grounding.pictures import PICTURES_LIMIT, Picture, list_pictures, part_scenes
 from models.training.grounding.pool import Pictured, Pool, Sight, keep_pool
 from models.training.grounding.pretext import learn_to_detect
@@ -157,7 +157,7 @@ def _run(
         task = bar.add_task("training", total=recipe.epochs * steps, completed=run.epoch * steps)
         while run.epoch < recipe.epochs:
             batches = lessons.epoch(steps, recipe.batch, recipe.seed * 1000 + run.epoch)
-            run.train_epoch(_counted(batches, lambda: bar.advance(task)), loss_of_learner)
+            run.train_epoch(counted(batches, lambda: bar.advance(task)), loss_of_learner)
             run.log(epoch=run.epoch, validation=validate(_learner_of(run.averaged), held_out))
     averaged = _learner_of(run.averaged)
     averaged.project()
@@ -168,10 +168,3 @@ def _learner_of(module: nn.Module) -> Learner:
     if not isinstance(module, Learner):
         raise TypeError(f"{type(module).__name__} is no learner of grounding")
     return module
-
-
-def _counted(batches: Iterator[GroundBatch], advance: Callable[[], None]) -> Iterator[GroundBatch]:
-    """Pass batches through and tell when each was used."""
-    for item in batches:
-        yield item
-        advance()
