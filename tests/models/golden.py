@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from models.manifest import MANIFEST_NAME, read_manifest
+from models.sections import TextInput
 from service.answers import ClassifyAnswer, Parameters
 from service.catalog import model_route
 from service.engine.answering import answer_all
@@ -26,23 +27,26 @@ ASKED = {
     "answer": Parameters(question="what is on the table?"),
     "locate": Parameters(),
 }
+#: What a bundle is told that reads texts.
+TEXT = "white belly, black crown"
 #: By bundle and photo: what is said first and its probability.
 Golden = dict[str, dict[str, tuple[str, float]]]
 
 
 def shipped() -> list[str]:
-    """The identities of the shipped bundles."""
-    return sorted(read_manifest(path.parent).identity for path in ZOO.glob(f"*/*/{MANIFEST_NAME}"))
+    """The identities of the shipped bundles that can be asked by name; a router only helps others to answer."""
+    manifests = [read_manifest(path.parent) for path in ZOO.glob(f"*/*/{MANIFEST_NAME}")]
+    return sorted(manifest.identity for manifest in manifests if manifest.task in ASKED)
 
 
 def ask(engine: Engine, identity: str) -> dict[str, tuple[str, float]]:
     """One bundle's answer to each sample photo."""
     name, _, version = identity.partition("@")
-    task = read_manifest(ZOO / name / version).task
+    manifest = read_manifest(ZOO / name / version)
+    asked = Parameters(text=TEXT) if isinstance(manifest.text, TextInput) else ASKED[manifest.task]
     photos = sorted(SAMPLES.glob("*.jpg"))
-    answers = answer_all(
-        engine.plan(model_route(task, identity)), [(path.read_bytes(), ASKED[task]) for path in photos], 1
-    )
+    route = model_route(manifest.task, identity)
+    answers = answer_all(engine.plan(route), [(path.read_bytes(), asked) for path in photos], 1)
     return {path.name: _told(answer) for path, answer in zip(photos, answers, strict=True)}
 
 
