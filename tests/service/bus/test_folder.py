@@ -25,12 +25,13 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def abandoned(tmp_path: Path) -> Path:
+def abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a dead socket, as a maker leaves it that was killed."""
     folder = fresh_socket(tmp_path).parent
     folder.mkdir()
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(os.fspath(folder / SOCKET_NAME))
+    with monkeypatch.context() as patch, socket.socket(socket.AF_UNIX) as listener:
+        patch.chdir(folder)  # a socket's path has 107 bytes at most, and the tests' own may be long
+        listener.bind(SOCKET_NAME)
     return folder
 
 
