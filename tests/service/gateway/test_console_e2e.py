@@ -194,9 +194,16 @@ def test_words_are_told_of_and_what_became_of_them(console: ConsolePage) -> None
     console.open()
     console.upload("red.jpg", solid_photo(width=320, height=200))
     console.verdict()
-    console.panel.get_by_label("What does it look like?").fill("red crown, my holiday")
-    console.panel.get_by_role("button", name="Ask again").click()
+    words, again = (
+        console.panel.get_by_label("What does it look like?"),
+        console.panel.get_by_role("button", name="Ask again"),
+    )
+    words.fill("my holiday")
+    again.click()
     expect(console.panel.locator(".note").first).to_contain_text("Your words were not used.")
+    words.fill("red crown, my holiday")
+    again.click()
+    expect(console.panel.locator(".note").first).to_contain_text("It went by your words, too: red crown.")
     console.panel.get_by_role("radio", name="Colours").check(force=True)
     expect(console.panel.locator(".note").first).to_contain_text("It went by your words, too: red crown.")
     expect(console.panel.locator(".marks li")).to_have_count(3)
