@@ -9,7 +9,16 @@ import numpy as np
 from PIL import Image
 
 from service.answers import Box, ClassifyAnswer, EvidenceMap, Explanation, ImageSize, SubjectsAnswer
-from service.drawing.picture import SIDE_PX, Line, colour_of, draw_photo, outline, spread_cells, write_picture
+from service.drawing.picture import (
+    SIDE_PX,
+    Line,
+    colour_of,
+    draw_photo,
+    number_boxes,
+    outline,
+    spread_cells,
+    write_picture,
+)
 
 #: Longer side of each drawn photo where there are several.
 SIDE_OF_SEVERAL_PX = 480
@@ -46,9 +55,7 @@ def draw_subjects(photo: bytes | memoryview, answer: SubjectsAnswer) -> bytes:
         ImageError: the photo cannot be decoded.
     """
     picture = draw_photo(photo)
-    for number, subject in enumerate(answer.subjects):
-        if isinstance(subject.box, Box):
-            outline(picture, answer.image, subject.box, str(number + 1), colour_of(number))
+    number_boxes(picture, answer.image, [subject.box for subject in answer.subjects])
     return write_picture([picture], list(_subject_lines(answer)))
 
 

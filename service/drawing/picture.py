@@ -7,11 +7,12 @@ own font is all that it needs. What is drawn of an answer is the affair of the m
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import UnsetType
 from PIL import Image, ImageDraw, ImageFont
 
 from models.preprocess import decode
@@ -84,6 +85,13 @@ def outline(picture: Image.Image, size: ImageSize, box: Box, mark: str, colour: 
     ends = pen.textbbox((edges[0] + 9, edges[1] + 6), mark, font=font)
     pen.rectangle((edges[0], edges[1], ends[2] + 6, ends[3] + 5), fill=colour)
     pen.text((edges[0] + 9, edges[1] + 6), mark, fill=_INK, font=font)
+
+
+def number_boxes(picture: Image.Image, size: ImageSize, boxes: Iterable[Box | UnsetType]) -> None:
+    """Outline boxes in their colours, each marked by its place among all, from 1; what has none is passed over."""
+    for number, box in enumerate(boxes):
+        if isinstance(box, Box):
+            outline(picture, size, box, str(number + 1), colour_of(number))
 
 
 def corners(picture: Image.Image, size: ImageSize, box: Box) -> tuple[int, int, int, int]:

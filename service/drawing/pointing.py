@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from service.answers import Box, ModelRef
-from service.drawing.picture import Line, colour_of, draw_photo, outline, spread_cells, write_picture
+from service.drawing.picture import Line, colour_of, draw_photo, number_boxes, spread_cells, write_picture
 from service.replies import GroundAnswer, Located, QuestionAnswer
 
 _SHADE = 0.7  # how much a cell that was not read is darkened
@@ -21,9 +21,7 @@ def draw_grounding(photo: bytes | memoryview, answer: GroundAnswer) -> bytes:
         ImageError: the photo cannot be decoded.
     """
     picture = draw_photo(photo)
-    for number, result in enumerate(answer.results):
-        if isinstance(result.box, Box):
-            outline(picture, answer.image, result.box, str(number + 1), colour_of(number))
+    number_boxes(picture, answer.image, [result.box for result in answer.results])
     lines = [_tell(number, result) for number, result in enumerate(answer.results)]
     return write_picture([picture], [*lines, _signature(answer.model)])
 

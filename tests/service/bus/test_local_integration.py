@@ -199,6 +199,7 @@ async def test_the_socket_of_a_dead_gateway_is_replaced(tmp_path: Path):
         dead.bind(os.fspath(path))
     async with local_bus(socket=path) as setup:
         await setup.join()
+        assert setup.bus.path == path
 
 
 @pytest.mark.anyio

@@ -194,10 +194,8 @@ def test_words_are_told_of_and_what_became_of_them(console: ConsolePage) -> None
     console.open()
     console.upload("red.jpg", solid_photo(width=320, height=200))
     console.verdict()
-    words, again = (
-        console.panel.get_by_label("What does it look like?"),
-        console.panel.get_by_role("button", name="Ask again"),
-    )
+    words = console.panel.get_by_label("What does it look like?")
+    again = console.panel.get_by_role("button", name="Ask again")
     words.fill("my holiday")
     again.click()
     expect(console.panel.locator(".note").first).to_contain_text("Your words were not used.")

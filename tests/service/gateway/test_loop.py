@@ -84,7 +84,7 @@ def test_a_timer_comes_amid_steps_that_never_end() -> None:
                 loop.call_soon(again)
 
         again()
-        await asyncio.wait_for(due.wait(), DEADLINE_S)
+        assert await asyncio.wait_for(due.wait(), DEADLINE_S)
 
     run(main())
 
@@ -93,6 +93,6 @@ def test_another_thread_wakes_a_loop_that_waits() -> None:
     async def main() -> None:
         loop, called = asyncio.get_running_loop(), asyncio.Event()
         await asyncio.to_thread(loop.call_soon_threadsafe, called.set)
-        await asyncio.wait_for(called.wait(), DEADLINE_S)
+        assert await asyncio.wait_for(called.wait(), DEADLINE_S)
 
     run(main())
