@@ -48,7 +48,8 @@ class Request:
 
     `weights` are the published ones of the backbone, `words` the folder of the language's (`model.safetensors` and
     `tokenizer.json`), `pool` the folder of kept features, `human` a table of people's expressions, in whose words some of the
-    generated ones are dressed. `birds` is a folder of CUB-200-2011 whose whole photos join the pool. `init` is a finished run of the same shape whose weights to start from.
+    generated ones are dressed. `birds` is a folder of CUB-200-2011 whose whole photos join the pool. `init` is a finished
+    run of the same shape whose weights to start from.
     """
 
     data: Path
