@@ -121,9 +121,11 @@ def _more(fitted: Calibration) -> str:
         f"{level} " + ", ".join(f"{float(coverage):.0%}: {value:.4f}" for coverage, value in quantiles.items())
         for level, quantiles in fitted.conformal_levels.items()
     )
-    pooled = fitted.pooled_temperature
-    return (f" By level: {levels}." if levels else "") + (
-        f" Several photos of one subject: temperature {pooled:.4f}." if pooled is not None else ""
+    pooled, scene = fitted.pooled_temperature, fitted.scene_temperature
+    return (
+        (f" By level: {levels}." if levels else "")
+        + (f" Several photos of one subject: temperature {pooled:.4f}." if pooled is not None else "")
+        + (f" A subject cut out and the scene around it: temperature {scene:.4f}." if scene is not None else "")
     )
 
 

@@ -19,6 +19,7 @@ from models.calibration import (
     fit_pooled_temperature,
     fit_temperature,
     label_scores,
+    pair_framings,
     softmax,
     uncertain_threshold,
     widest_quantile,
@@ -48,7 +49,7 @@ def calibrate(
     probabilities = softmax(logits, temperature)
     paths = [[row.levels[level] for level in table.levels] for row in table.rows]
     levels = Levels(table.levels, paths, [row.label for row in table.rows])
-    groups = draw_groups(labels, photos)
+    groups, framings = draw_groups(labels, photos), pair_framings(photos, kinds)
     return Calibration(
         temperature=temperature,
         score=score,
@@ -58,9 +59,14 @@ def calibrate(
             level: _quantiles(levels.sums(level, probabilities), levels.groups(level)[labels], kinds)
             for level in levels.names
         },
-        pooled_temperature=round(fit_pooled_temperature(logits, labels, groups), _DIGITS) if groups else None,
+        pooled_temperature=_pooled_temperature(logits, labels, groups),
+        scene_temperature=_pooled_temperature(logits, labels, framings),
         text_conflict_below=None if conflict_below is None else _down(conflict_below),
     )
+
+
+def _pooled_temperature(logits: Floats, labels: Ints, groups: list[Ints]) -> float | None:
+    return round(fit_pooled_temperature(logits, labels, groups), _DIGITS) if groups else None
 
 
 def _known_scores(score: UncertaintyScore, logits: Floats, temperature: float, likeness: Floats | None) -> Floats:

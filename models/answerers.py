@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from export.runtime import Graph, Inputs
+from models.calibration import Floats
 from models.evaluation.asking import Answered, Refused
 from models.evaluation.faithfulness import Run
 from models.evaluation.heat import Outputs
@@ -22,6 +23,7 @@ from service.answers import Parameters, Part
 from service.catalog import AUTO, SUBJECT, domain_route
 from service.engine.backends.base import EngineError
 from service.engine.engine import Engine
+from service.engine.tasks.classifier import Classifier
 from service.engine.tasks.subject import Recognised
 from service.errors import FieldmarkError
 
@@ -43,14 +45,22 @@ class EngineAnswers:
             answer = self._plan.finish(subject, inferred).answer
         except (FieldmarkError, EngineError) as error:
             raise Refused(str(error)) from error
-        scores = inferred.inferred if isinstance(inferred, Recognised) else inferred
-        return Answered(canonical(msgspec.to_builtins(answer)), scores[0].logits[0])
+        logits = _told(inferred) if isinstance(inferred, Recognised) else inferred[0].logits[0]
+        return Answered(canonical(msgspec.to_builtins(answer)), logits)
 
     def _parameters(self, text: str | None) -> Parameters:
         asked = Parameters(top_k=self._top_k, text=text)
         if self._find is None:
             return asked
         return Parameters(parts=(Part(self._find, Parameters()), Part(self._route, asked)))
+
+
+def _told(recognised: Recognised) -> Floats:
+    """Logits [C] that give the served probabilities at the bundle's temperature, whether or not the scene counted."""
+    classifier: Classifier = recognised.asked.case.classifier
+    probabilities = classifier.probabilities(recognised.inferred[0])
+    temperature = classifier.bundle.manifest.calibration.temperature
+    return temperature * np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
 
 
 class Withheld:

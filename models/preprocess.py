@@ -85,12 +85,13 @@ class Photo:
     """A decoded photo, upright.
 
     `pixels` is uint8 RGB [rows, columns, 3], perhaps reduced; `width` and `height` are those of the full photo as a
-    person sees it, in pixels.
+    person sees it, in pixels. `scene` is the photo that this one was cut out of, where it tells of nothing else.
     """
 
     pixels: Pixels
     width: int
     height: int
+    scene: Photo | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ Fitting takes held-out scores and gives the numbers of a manifest's `calibration
 
 from models.calibration.conflict import PhraseTable, conflict_score, fit_phrase_table, read_phrase_table, traits_of
 from models.calibration.levels import Levels, Roll
-from models.calibration.pooling import draw_groups, fit_pooled_temperature, pool
+from models.calibration.pooling import draw_groups, fit_pooled_temperature, pair_framings, pool
 from models.calibration.probabilities import (
     ECE_BINS,
     TEMPERATURE_RANGE,
@@ -83,6 +83,7 @@ __all__ = [
     "is_singleton",
     "label_scores",
     "nll",
+    "pair_framings",
     "pool",
     "ranked",
     "read_phrase_table",

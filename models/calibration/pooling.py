@@ -1,4 +1,4 @@
-"""Several photos of one subject as one answer: the mean of their logits, with a temperature of its own.
+"""Several photos of one subject, or it cut out and in its scene, as one answer: the mean of their logits, tempered.
 
 In log space evidence adds up, but photos of one subject do not err independently. So the mean is taken, which grows no
 surer with the number alone, and groups of held-out photos tell by how much less it has to be tempered than one photo; a
@@ -46,6 +46,14 @@ def draw_groups(labels: Numbers, photos: Sequence[str], seed: int = 0, groups: i
     return drawn
 
 
+def pair_framings(photos: Sequence[str], framings: Sequence[str]) -> list[Ints]:
+    """The two views of each photo that is there in two framings, as positions among `photos` [N] and `framings` [N]."""
+    of_photo: dict[str, dict[str, int]] = {}
+    for place, (photo, framing) in enumerate(zip(photos, framings, strict=True)):
+        of_photo.setdefault(photo, {})[framing] = place
+    return [np.array([*views.values()], np.int64) for views in of_photo.values() if len(views) == 2]
+
+
 def fit_pooled_temperature(logits: Numbers, labels: Numbers, groups: Sequence[Ints]) -> float:
     """The temperature with the least likelihood loss over groups of held-out logits [N, C] with labels [N].
 
@@ -53,7 +61,7 @@ def fit_pooled_temperature(logits: Numbers, labels: Numbers, groups: Sequence[In
         ValueError: there is no group.
     """
     if not groups:
-        raise ValueError("no class has two held-out photos; a pooled temperature needs groups of them")
+        raise ValueError("nothing held out is there twice; a pooled temperature needs groups of views")
     table, truth = np.asarray(logits, np.float64), np.asarray(labels, np.int64)
     means = np.stack([table[group].mean(0) for group in groups])
     return fit_temperature(means, truth[[group[0] for group in groups]])

@@ -34,6 +34,7 @@ def test_scores_that_are_too_sure_are_tempered(parts: list[Scored]) -> None:
     fitted = calibrate(parts, TABLE)
     assert 1.4 < fitted.temperature < 3
     assert fitted.pooled_temperature is not None
+    assert fitted.scene_temperature is None  # no photo is there in both framings
     assert fitted.score == "max_softmax"
 
 

@@ -46,5 +46,10 @@ def test_photos_that_err_together_are_no_surer_than_one() -> None:
 
 
 def test_without_groups_there_is_nothing_to_fit() -> None:
-    with pytest.raises(ValueError, match="two held-out photos"):
+    with pytest.raises(ValueError, match="nothing held out is there twice"):
         calibration.fit_pooled_temperature([[1.0, 0.0]], [0], [])
+
+
+def test_a_photo_in_one_framing_has_no_pair() -> None:
+    pairs = calibration.pair_framings(list("abca"), ["crop", "crop", "whole", "whole"])
+    assert [pair.tolist() for pair in pairs] == [[0, 3]]

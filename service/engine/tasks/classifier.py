@@ -29,7 +29,10 @@ RUN_LIMIT = PROFILE_BATCHES[-1]
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One request as a classifier takes it: its photos as the graph's input, uint8 [S, S, 3] each, and their sizes."""
+    """One request as a classifier takes it: its photos as the graph's input, uint8 [S, S, 3] each, and their sizes.
+
+    `pixels` has a row more than `sizes` where the one photo was cut out of a scene that counts, too.
+    """
 
     classifier: Classifier
     pixels: list[Pixels]
@@ -59,7 +62,9 @@ class Classifier:
             InvalidParameter: none of its candidates is known here.
         """
         chosen = self._checklist.select(parameters.candidates) if parameters.candidates else None
-        pixels = [fit_pixels(photo.pixels, self.size_px, self._fit, (photo.width, photo.height)) for photo in photos]
+        pixels = [self._fitted(photo) for photo in photos]
+        if self.reading.counts_scenes and len(photos) == 1 and photos[0].scene is not None:
+            pixels.append(self._fitted(photos[0].scene))
         sizes = [ImageSize(photo.width, photo.height) for photo in photos]
         return Case(self, pixels, sizes, parameters, chosen, heard)
 
@@ -73,11 +78,12 @@ class Classifier:
         results = self._run(cases, self._needed + explained)
         scores, start = [], 0
         for case in cases:
-            rows = slice(start, start + len(case.pixels))
-            start = rows.stop
+            rows = slice(start, start + len(case.sizes))
+            start += len(case.pixels)
+            scene = results["logits"][rows.stop] if start > rows.stop else None
             parts = {name: results[name][rows] for name in explained} if case.parameters.explain else None
             features = results["features"][rows] if "features" in self._needed else None
-            scores.append(Scores(results["logits"][rows], features, parts))  # type: ignore[arg-type]
+            scores.append(Scores(results["logits"][rows], features, parts, scene))  # type: ignore[arg-type]
         return scores
 
     def answer(self, case: Case, scores: Scores) -> ClassifyAnswer:
@@ -92,15 +98,18 @@ class Classifier:
 
     def probabilities(self, scores: Scores) -> Floats:
         """Calibrated probabilities [C]."""
-        return self.reading.probabilities(scores.logits)
+        return self.reading.probabilities(scores)
 
     @cached_property
     def _checklist(self) -> Checklist:
         """Made when a request first brings candidates: most services see none."""
         return Checklist(self.bundle.labels)
 
+    def _fitted(self, photo: Photo) -> Pixels:
+        return fit_pixels(photo.pixels, self.size_px, self._fit, (photo.width, photo.height))
+
     def _photo_part(self, case: Case, scores: Scores, row: int) -> PhotoPart:
-        (prediction,) = self.reading.predict(self.reading.probabilities(scores.logits[row : row + 1]), 1)
+        (prediction,) = self.reading.predict(self.reading.probabilities(Scores(scores.logits[row : row + 1])), 1)
         if scores.parts:
             return PhotoPart(case.sizes[row], prediction, self._explain(case, scores.parts, row))
         return PhotoPart(case.sizes[row], prediction)

@@ -31,12 +31,14 @@ Rows = npt.NDArray[np.float32]
 class Scores(msgspec.Struct, frozen=True):
     """A graph's outputs for the K photos of one subject: `logits` f32 [K, C], `features` f32 [K, D] where they count.
 
-    `parts` are the outputs that explain, each with a row a photo, where that was asked for.
+    `parts` are the outputs that explain, each with a row a photo, where that was asked for. `scene` [C] are the logits of
+    the scene that the one photo was cut out of.
     """
 
     logits: Rows
     features: Rows | None = None
     parts: Mapping[str, Array] | None = None
+    scene: Rows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Reading:
         fitted = manifest.calibration
         self.model = ModelRef(manifest.name, manifest.version, manifest.system)
         self.needs_features = fitted.score == "distance" and fitted.uncertain_below is not None
+        self.counts_scenes = fitted.scene_temperature is not None
         self._fitted = fitted
         self._directions = bundle.directions
         self._coverage, self._quantile = _strictest(fitted.conformal)
@@ -67,8 +70,11 @@ class Reading:
         self._levels = _levels(manifest, bundle.labels) if manifest.levels and is_calibrated else None
         self._level_rules = _level_rules(manifest, self._levels) if self._levels else ()
 
-    def probabilities(self, logits: Rows) -> Floats:
-        """Calibrated probabilities [C] of one subject, of the logits [K, C] of its photos."""
+    def probabilities(self, scores: Scores) -> Floats:
+        """Calibrated probabilities [C] of one subject, of the logits of its photos or of it and the scene around it."""
+        logits = scores.logits
+        if scores.scene is not None and self._fitted.scene_temperature is not None:
+            return calibration.pool(np.stack([logits[0], scores.scene]), self._fitted.scene_temperature)
         if len(logits) == 1:
             return calibration.softmax(logits[0], self._fitted.temperature)
         # Where none was fitted, several photos are as sure as one: too unsure rather than too sure.
@@ -76,7 +82,7 @@ class Reading:
 
     def read(self, scores: Scores, size: ImageSize, asked: Parameters, chosen: Selection | None) -> ClassifyAnswer:
         """The answer to one subject's scores, among all classes or those that were chosen."""
-        probabilities = self.probabilities(scores.logits)
+        probabilities = self.probabilities(scores)
         order = calibration.ranked(probabilities)
         uncertain, reason = self._judge(float(probabilities[order[0]]), scores)
         if chosen is None:

@@ -9,7 +9,7 @@ nothing the whole photo is classified.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -47,10 +47,11 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where the subject is, and how surely."""
+    """Where the subject is, and how surely; `is_alone` where a detector saw no other, so that the scene tells of it, too."""
 
     box: Box
     score: float
+    is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def recognise(sought: Sought, found: Found | None) -> Recognised | FieldmarkErro
     photo = sought.photo
     part = None if found is None else widen(_corners(found.box), photo.width, photo.height)
     try:
-        asked = _ask(sought, part)
+        asked = _ask(sought, part, found is not None and found.is_alone)
     except FieldmarkError as error:
         return error
     (inferred,) = sought.classify.infer([asked])
@@ -160,20 +161,23 @@ def _recognise(sought: Sought) -> Recognised | FieldmarkError:
 def _choose(told: GroundAnswer | Proposals, domain: str | None) -> Found | FieldmarkError | None:
     """What is to be classified; None is the whole photo."""
     if isinstance(told, Proposals):
-        fitting = (proposal for proposal in told.subjects if domain in (None, proposal.domain))
-        best = next(fitting, None)
-        return None if best is None else Found(best.box, best.score)
+        fitting = [proposal for proposal in told.subjects if domain in (None, proposal.domain)]
+        return Found(fitting[0].box, fitting[0].score, len(fitting) == 1) if fitting else None
     (located,) = told.results
     if located.found and isinstance(located.box, Box):
         return Found(located.box, located.score)
     return NoKnownSubject(f"{located.expression[:100]!r} was not found. {located.reason}")
 
 
-def _ask(sought: Sought, part: Cut | None) -> Any:
+def _ask(sought: Sought, part: Cut | None, is_alone: bool) -> Any:
     parameters = msgspec.structs.replace(sought.parameters, draw=False)
     if part is None:  # as any other photo, bit for bit
         return sought.classify.prepare([sought.encoded], parameters)
-    return sought.classify.prepare_decoded([cut(sought.photo, part, sought.classify.need_px)], [], parameters)
+    scene, need_px = sought.photo, sought.classify.need_px
+    photo = cut(scene, part, need_px)
+    if is_alone:
+        photo = replace(photo, scene=cut(scene, (0, 0, scene.width, scene.height), need_px))
+    return sought.classify.prepare_decoded([photo], [], parameters)
 
 
 def _corners(box: Box) -> tuple[float, float, float, float]:

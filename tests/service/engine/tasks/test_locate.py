@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.sections import Calibration
 from service.answers import Box, ClassifyAnswer, ImageSize, Parameters, SubjectsAnswer
 from service.drawing import LEAST_SIDE_PX, draw_subjects
 from service.engine import Engine
@@ -27,6 +28,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     store = tmp_path_factory.mktemp("store")
     make_bundle(store, name="birds", domain="birds")
     make_bundle(store, name="cars", domain="cars", backend="echo")
+    make_bundle(store, name="wide", domain="birds", default=False, calibration=Calibration(scene_temperature=1.0))
     make_tiny_detector(tmp_path_factory.mktemp("published"), store)
     return Engine(store, lanes=1, testing_backends=True)
 
@@ -67,6 +69,26 @@ def test_what_is_found_is_classified_alone(engine: Engine) -> None:
     assert isinstance(located.box, Box)
     assert located.predictions[0].probability > whole.predictions[0].probability
     assert located.image == whole.image
+
+
+def chances(engine: Engine, model: str, photo: bytes, *, locate: bool) -> np.ndarray:
+    (answer,) = engine.classify([photo], model=model, locate=locate, parameters=Parameters(top_k=3))
+    assert isinstance(answer, ClassifyAnswer)
+    return np.array([one.probability for one in sorted(answer.predictions, key=lambda one: one.class_id)])
+
+
+def test_of_the_only_subject_the_scene_tells_too(engine: Engine) -> None:
+    photo = spot(RED, side=16, at=(32, 64))
+    assert len(propose(engine, photo).subjects) == 1
+    whole, alone = (chances(engine, "birds", photo, locate=is_located) for is_located in (False, True))
+    both = np.sqrt(whole * alone)
+    assert chances(engine, "wide", photo, locate=True) == pytest.approx(both / both.sum(), abs=0.02)
+    assert alone == pytest.approx(chances(engine, "birds", photo, locate=True))
+    several = two_spots(64, 64)
+    assert len(propose(engine, several).subjects) > 1
+    assert chances(engine, "wide", several, locate=True) == pytest.approx(
+        chances(engine, "birds", several, locate=True)
+    )
 
 
 def test_without_a_proposal_of_the_domain_the_whole_photo_is_classified(engine: Engine) -> None:
