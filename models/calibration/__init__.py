@@ -10,7 +10,7 @@
 Fitting takes held-out scores and gives the numbers of a manifest's `calibration`; applying them stands beside.
 """
 
-from models.calibration.conflict import PhraseTable, conflict_score, fit_phrase_table, read_phrase_table, traits_of
+from models.calibration.conflict import PhraseTable, conflict_score, read_phrase_table, traits_of
 from models.calibration.levels import Levels, Roll
 from models.calibration.pooling import draw_groups, fit_pooled_temperature, pair_framings, pool
 from models.calibration.probabilities import (
@@ -77,7 +77,6 @@ __all__ = [
     "draw_groups",
     "ece",
     "energy_scores",
-    "fit_phrase_table",
     "fit_pooled_temperature",
     "fit_temperature",
     "is_singleton",

@@ -1,8 +1,9 @@
-"""Whether a text fits what its photo shows: how much likelier its phrases are under the classes that the photo suggests.
+"""Whether a text fits what its photo shows: how far the classes that each of them suggests are the same.
 
 A phrase is taken apart into traits, a noun with one modifier each: "short grey bill" is `bill short` and `bill grey`. The
-table holds log P(trait | class), counted in training photos and smoothed after Laplace; it lies in a bundle as
-`phrases.npz`, its columns in the order of the bundle's classes. The image-only model tells the classes.
+table holds how much each trait speaks for each class, fitted by logistic regression on what is said of training photos;
+it lies in a bundle as `phrases.npz`, its columns in the order of the bundle's classes. What the photo suggests is the
+image-only model's word.
 
 Owns the table, its file and the score. Numpy only.
 """
@@ -10,7 +11,7 @@ Owns the table, its file and the score. Numpy only.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +23,6 @@ from models.calibration.probabilities import Floats, Numbers
 
 PHRASE_TABLE_NAME = "phrases.npz"
 PHRASE_TABLE_BYTES_LIMIT = 8 << 20
-#: Chosen on validation photos: of thirty photos a class, few speak of a trait that all of them have.
-SMOOTHING = 4.0
 _JOINING = frozenset({"and", "or"})
 
 
@@ -36,10 +35,11 @@ def traits_of(words: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class PhraseTable:
-    """`log_probability` f64 [V, C]: row v tells how likely photos of each class are described with `traits[v]`."""
+    """Row v of `evidence` f64 [V, C] is added to `start` f64 [C] where a text has `traits[v]`: the logits of its classes."""
 
     traits: tuple[str, ...]
-    log_probability: Floats
+    evidence: Floats
+    start: Floats
 
     def ids(self, phrases: Iterable[Sequence[str]]) -> list[int]:
         """The rows of the known traits of phrases, each a sequence of folded words; each row once."""
@@ -51,45 +51,26 @@ class PhraseTable:
         return {trait: row for row, trait in enumerate(self.traits)}
 
     def write(self, path: Path) -> None:
-        """Write the file that `read_phrase_table` reads; probabilities are kept in half precision."""
+        """Write the file that `read_phrase_table` reads; numbers are kept in half precision."""
         np.savez_compressed(
             path,
             traits=np.array(self.traits, np.str_),
-            log_probability=self.log_probability.astype(np.float16),
+            evidence=self.evidence.astype(np.float16),
+            start=self.start.astype(np.float16),
         )
 
 
-def conflict_score(log_probabilities: Numbers, phrase_table: Floats, phrase_ids: Sequence[int]) -> float:
-    """How much likelier the traits are under the photo's classes than under any class, in nats.
+def conflict_score(log_probabilities: Numbers, table: PhraseTable, rows: Sequence[int]) -> float:
+    """How much likelier photo and text mean one class than if either were of any photo, in nats.
 
-    `log_probabilities` [C] are the image-only model's, `phrase_table` [V, C] is a table's `log_probability`, `phrase_ids`
-    name its rows. Low scores mean that text and photo disagree; without a trait there is nothing to disagree: infinity.
+    log sum_c P(c | photo) P(c | text) C, with `log_probabilities` [C] of the image-only model and the text's traits as
+    rows of the table. Low scores mean that text and photo disagree; without a trait there is nothing to disagree: infinity.
     """
-    if not len(phrase_ids):
+    if not len(rows):
         return math.inf
     image = np.asarray(log_probabilities, np.float64)
-    text = phrase_table[list(phrase_ids)].sum(0)
-    fitting = _log_sum(text + image) - _log_sum(image)
-    anyhow = _log_sum(text) - math.log(len(text))
-    return fitting - anyhow
-
-
-def fit_phrase_table(
-    described: Sequence[Collection[str]], labels: Numbers, classes: int, minimum: int = 5, smoothing: float = SMOOTHING
-) -> PhraseTable:
-    """Count traits in training photos: `described` [N] holds each photo's traits, `labels` [N] its class.
-
-    A trait of fewer than `minimum` photos is left out. P(trait | class) = (photos with it + s) / (photos + 2 s).
-    """
-    truth = np.asarray(labels, np.int64)
-    counts: dict[str, Floats] = {}
-    for traits, label in zip(described, truth.tolist(), strict=True):
-        for trait in set(traits):
-            counts.setdefault(trait, np.zeros(classes))[label] += 1
-    kept = sorted(trait for trait, row in counts.items() if row.sum() >= minimum)
-    photos = np.bincount(truth, minlength=classes).astype(np.float64)
-    table = np.array([counts[trait] for trait in kept]).reshape(len(kept), classes)
-    return PhraseTable(tuple(kept), np.log((table + smoothing) / (photos + 2 * smoothing)))
+    text = table.start + table.evidence[list(rows)].sum(0)
+    return _log_sum(text + image) - _log_sum(image) - _log_sum(text) + math.log(len(text))
 
 
 def read_phrase_table(path: Path, classes: int) -> PhraseTable:
@@ -103,14 +84,17 @@ def read_phrase_table(path: Path, classes: int) -> PhraseTable:
         raise ValueError(f"{path.name} is larger than {PHRASE_TABLE_BYTES_LIMIT:,} bytes")
     try:
         with np.load(path, allow_pickle=False) as file:
-            traits, table = file["traits"], np.asarray(file["log_probability"], np.float64)
+            traits = file["traits"]
+            evidence, start = np.asarray(file["evidence"], np.float64), np.asarray(file["start"], np.float64)
     except (ValueError, KeyError, BadZipFile, EOFError) as error:
         raise ValueError(f"{path.name} cannot be read as a table of phrases") from error
-    if traits.ndim != 1 or traits.dtype.kind != "U" or table.shape != (len(traits), classes):
-        raise ValueError(f"{path.name} has a table of shape {table.shape}, not ({len(traits)}, {classes})")
-    if not (np.isfinite(table).all() and (table <= 0).all()):
-        raise ValueError(f"{path.name} holds values that are no log probabilities")
-    return PhraseTable(tuple(traits.tolist()), table)
+    if traits.ndim != 1 or traits.dtype.kind != "U" or evidence.shape != (len(traits), classes):
+        raise ValueError(f"{path.name} has a table of shape {evidence.shape}, not ({len(traits)}, {classes})")
+    if start.shape != (classes,):
+        raise ValueError(f"{path.name} starts from {start.shape}, not ({classes},)")
+    if not (np.isfinite(evidence).all() and np.isfinite(start).all()):
+        raise ValueError(f"{path.name} holds values that are not finite")
+    return PhraseTable(tuple(traits.tolist()), evidence, start)
 
 
 def _log_sum(values: Floats) -> float:

@@ -1,4 +1,4 @@
-"""Texts that do not fit their photo: counts, smoothing and score by hand, and the file."""
+"""Texts that do not fit their photo: the score by hand, and the file."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.calibration import PhraseTable, conflict_score, fit_phrase_table, read_phrase_table, traits_of
+from models.calibration import PhraseTable, conflict_score, read_phrase_table, traits_of
 from models.calibration.conflict import PHRASE_TABLE_NAME
 
-TABLE = np.log([[0.8, 0.2], [0.1, 0.6]])
+EVIDENCE = np.log([[0.8, 0.2], [0.1, 0.6]])
+TABLE = PhraseTable(("bill grey", "crest"), EVIDENCE, np.zeros(2))
 
 
 def test_a_phrase_is_taken_apart_into_its_noun_with_each_modifier() -> None:
@@ -19,26 +20,18 @@ def test_a_phrase_is_taken_apart_into_its_noun_with_each_modifier() -> None:
     assert traits_of(("crest",)) == ("crest",)
 
 
-def test_counts_are_smoothed_after_laplace() -> None:
-    described = [{"bill grey"}, {"bill grey", "crest"}, {"crest"}, {"crest"}, set()]
-    table = fit_phrase_table(described, [0, 0, 1, 1, 1], 2, minimum=2, smoothing=1)
-    assert table.traits == ("bill grey", "crest")
-    assert np.exp(table.log_probability).tolist() == [
-        pytest.approx([3 / 4, 1 / 5]),
-        pytest.approx([2 / 4, 3 / 5]),
-    ]
-
-
-def test_rare_traits_are_left_out() -> None:
-    assert fit_phrase_table([{"a"}, {"a", "b"}], [0, 1], 2, minimum=2).traits == ("a",)
-
-
-def test_the_score_is_a_log_likelihood_ratio() -> None:
+def test_the_score_tells_how_far_photo_and_text_mean_one_class() -> None:
     sure = np.log([0.9, 0.1])
     one = math.log((0.9 * 0.8 + 0.1 * 0.2) / (0.5 * (0.8 + 0.2)))
     assert conflict_score(sure, TABLE, [0]) == pytest.approx(one)
     both = math.log((0.9 * 0.08 + 0.1 * 0.12) / (0.5 * (0.08 + 0.12)))
     assert conflict_score(sure, TABLE, [0, 1]) == pytest.approx(both)
+
+
+def test_a_text_starts_from_what_is_common() -> None:
+    common = PhraseTable(TABLE.traits, EVIDENCE, np.log([0.5, 2.0]))
+    expected = math.log((0.9 * 0.4 + 0.1 * 0.4) / (0.5 * (0.4 + 0.4)))
+    assert conflict_score(np.log([0.9, 0.1]), common, [0]) == pytest.approx(expected)
 
 
 def test_what_fits_another_class_scores_below_what_fits() -> None:
@@ -56,21 +49,22 @@ def test_log_probabilities_need_not_be_normalised() -> None:
 
 
 def test_a_table_comes_back_from_its_file(tmp_path: Path) -> None:
-    table = PhraseTable(("bill grey", "crest"), TABLE)
-    table.write(tmp_path / PHRASE_TABLE_NAME)
+    PhraseTable(TABLE.traits, EVIDENCE, np.array([0.5, -0.5])).write(tmp_path / PHRASE_TABLE_NAME)
     again = read_phrase_table(tmp_path / PHRASE_TABLE_NAME, 2)
-    assert again.traits == table.traits
-    assert again.log_probability == pytest.approx(TABLE, abs=1e-3)
+    assert again.traits == TABLE.traits
+    assert again.evidence == pytest.approx(EVIDENCE, abs=1e-3)
+    assert again.start.tolist() == [0.5, -0.5]
     assert again.ids([("grey", "bill"), ("long", "bill"), ("grey", "bill"), ("crest",)]) == [0, 1]
 
 
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"traits": np.array(["a"])}, "cannot be read"),
-        ({"traits": np.array(["a"]), "log_probability": np.zeros((1, 3))}, "not \\(1, 2\\)"),
-        ({"traits": np.array(["a"]), "log_probability": np.array([[0.0, np.nan]])}, "no log probabilities"),
-        ({"traits": np.array(["a"]), "log_probability": np.array([[0.0, 0.5]])}, "no log probabilities"),
+        ({"evidence": np.zeros((1, 2)), "start": np.zeros(2)}, "cannot be read"),
+        ({"traits": np.array(["a"]), "evidence": np.zeros((1, 3)), "start": np.zeros(2)}, "not \\(1, 2\\)"),
+        ({"traits": np.array(["a"]), "evidence": np.zeros((1, 2)), "start": np.zeros(3)}, "starts from"),
+        ({"traits": np.array(["a"]), "evidence": np.array([[0.0, np.nan]]), "start": np.zeros(2)}, "not finite"),
+        ({"traits": np.array(["a"]), "evidence": np.zeros((1, 2)), "start": np.array([0.0, np.inf])}, "not finite"),
     ],
 )
 def test_another_file_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray], words: str) -> None:

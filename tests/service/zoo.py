@@ -52,7 +52,7 @@ def add_phrase_table(folder: Path, below: float) -> None:
     traits = tuple(f"crown {colour.lower()}" for colour in COLOURS)
     likely = np.full((len(COLOURS), len(COLOURS)), np.log(0.01))
     np.fill_diagonal(likely, np.log(0.9))
-    PhraseTable(traits, likely).write(folder / PHRASE_TABLE_NAME)
+    PhraseTable(traits, likely, np.zeros(len(COLOURS))).write(folder / PHRASE_TABLE_NAME)
     calibration = read_manifest(folder).calibration.model_copy(update={"text_conflict_below": below})
     add_file(folder, PHRASE_TABLE_NAME)
     rewrite_manifest(folder, calibration=calibration.model_dump())

@@ -76,5 +76,5 @@ class Hearing:
         words = [fold(phrase.split(), self._vocabulary.synonyms) for phrase in heard.phrases.known]
         rows = self._table.ids(words)
         log_probabilities = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
-        score = calibration.conflict_score(log_probabilities, self._table.log_probability, rows)
+        score = calibration.conflict_score(log_probabilities, self._table, rows)
         return score < self._conflict_below

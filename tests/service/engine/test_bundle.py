@@ -196,7 +196,7 @@ def test_what_holds_a_text_against_a_photo_is_checked(tmp_path: Path) -> None:
     folder = make_system_bundle(tmp_path, "pma")
     rewrite_manifest(folder, calibration={"text_conflict_below": -1.0})
     assert refusals(folder) == ["text_conflict_below needs phrases.npz, listed under 'files'"]
-    PhraseTable(("crown red",), np.zeros((1, 4))).write(folder / PHRASE_TABLE_NAME)
+    PhraseTable(("crown red",), np.zeros((1, 4)), np.zeros(4)).write(folder / PHRASE_TABLE_NAME)
     add_file(folder, PHRASE_TABLE_NAME)
     assert refusals(folder) == ["phrases.npz has a table of shape (1, 4), not (1, 3)"]
 
