@@ -95,9 +95,8 @@ def train_grounding(request: Request) -> Referring:
     torch.manual_seed(recipe.seed)
     learner = build_learner(record)
     if not (request.out / STATE_NAME).exists():
-        if request.init is None:
-            begin(learner.model, material.vision, request.words, language.rows, recipe.position_scale)
-        else:
+        begin(learner.model, material.vision, request.words, language.rows, recipe.position_scale)
+        if request.init is not None:
             take_over(learner, request.init, language.words)
     dressing = Dressing(read_wardrobe(human), recipe.dressed_share) if human else None
     return _run(learner, material, language, request.out, dressing)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from models.referring import Referring
-from models.text.expressions import PieceVocabulary
+from models.text.expressions import FIRST_PIECE, PieceVocabulary
 from models.text.vocabulary import VOCABULARY_NAME
 from models.text.word_files import read_words
 from models.training.data import DataError
@@ -39,6 +39,9 @@ class GroundRecord:
     system: Literal["referring"] = "referring"
 
 
+_WORD_TABLE = "model.language.words.weight"
+
+
 class Trained(NamedTuple):
     """A run's record, its averaged model in evaluation mode, its words, and how many epochs it has taken."""
 
@@ -54,16 +57,23 @@ def build_learner(record: GroundRecord) -> Learner:
 
 
 def take_over(learner: Learner, folder: Path, words: PieceVocabulary) -> None:
-    """Begin with the averaged weights of another run.
+    """Begin with the averaged weights of another run; `words` that it did not know keep the weights that they have.
 
     Raises:
-        DataError: there is no such run, or its shape or its words are others.
+        DataError: there is no such run, or its shape is another.
     """
-    state = read_state(folder)
-    if read_words(folder / VOCABULARY_NAME, PieceVocabulary) != words:
-        raise DataError(f"{folder} was trained with other words")
+    state = dict(read_state(folder)["averaged"])
+    known = read_words(folder / VOCABULARY_NAME, PieceVocabulary).pieces
+    table, learnt = learner.model.language.words.weight.detach().clone(), state[_WORD_TABLE]
+    if table.shape[1:] != learnt.shape[1:]:
+        raise DataError(f"{folder} holds a model of another shape")
+    table[:FIRST_PIECE] = learnt[:FIRST_PIECE]
+    place = {piece: row for row, piece in enumerate(known, FIRST_PIECE)}
+    for row, piece in enumerate(words.pieces, FIRST_PIECE):
+        if piece in place:
+            table[row] = learnt[place[piece]]
     try:
-        learner.load_state_dict(state["averaged"])
+        learner.load_state_dict(state | {_WORD_TABLE: table})
     except RuntimeError as error:
         raise DataError(f"{folder} holds a model of another shape") from error
 
