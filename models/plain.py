@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.backbones import MobileNet
+from models.layers.class_maps import centred
 from models.vit import VisionTransformer
 
 
@@ -45,12 +46,12 @@ class PlainClassifier(nn.Module):
         """RGB f32 [B, 3, S, S] in 0..255 -> all outputs; the path that export takes.
 
         The activation is the class activation map of the strongest class (Zhou et al., CVPR 2016): the map's channels
-        weighted by that class's row of the linear layer, negative evidence cut to zero.
+        weighted by that class's row of the linear layer beyond the mean of all rows, negative evidence cut to zero.
         """
         maps = self.backbone(x)
         features = maps.mean((2, 3))
         logits = self.classifier(features)
-        weights = F.embedding(logits.argmax(1), self.classifier.weight)
+        weights = F.embedding(logits.argmax(1), centred(self.classifier.weight))
         activation = (maps * weights[:, :, None, None]).sum(1).relu()
         return PlainOutput(logits, features, activation)
 
@@ -77,7 +78,7 @@ class PlainTransformer(nn.Module):
         """RGB f32 [B, 3, S, S] in 0..255 -> all outputs; the activation is what each patch alone says for the top class."""
         tokens, _ = self.backbone(x, self.class_token)
         logits = self.classifier(tokens[:, 0])
-        weights = F.embedding(logits.argmax(1), self.classifier.weight)
+        weights = F.embedding(logits.argmax(1), centred(self.classifier.weight))
         evidence = torch.bmm(tokens[:, 1:], weights.unsqueeze(2))
         side = self.backbone.shape.side
         return PlainOutput(logits, tokens[:, 0], evidence.reshape(-1, side, side).relu())

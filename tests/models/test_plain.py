@@ -35,9 +35,18 @@ def test_the_activation_sums_to_the_positive_evidence_of_the_strongest_class(
     output = model.explain(images)
     maps = model.backbone(images)
     for row in range(3):
-        weight = model.classifier.weight[output.logits[row].argmax()]
+        weight = model.classifier.weight[output.logits[row].argmax()] - model.classifier.weight.mean(0)
         expected = torch.einsum("c,chw->hw", weight, maps[row]).clamp_min(0)
         assert torch.allclose(output.activation[row], expected, atol=1e-5)
+
+
+@torch.no_grad()
+def test_what_all_classes_share_is_no_evidence(model: PlainClassifier, images: torch.Tensor) -> None:
+    before = model.explain(images)
+    model.classifier.weight += torch.randn(model.classifier.weight.shape[1], generator=torch.Generator().manual_seed(2))
+    after = model.explain(images)
+    assert torch.allclose(after.logits.softmax(1), before.logits.softmax(1), atol=1e-5)
+    assert torch.allclose(after.activation, before.activation, atol=1e-4)
 
 
 @torch.no_grad()

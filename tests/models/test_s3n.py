@@ -249,6 +249,16 @@ def test_known_answer_12_gradient_reaches_beta_but_no_weight_through_the_respons
     assert not output.peaks.response.requires_grad
 
 
+@torch.no_grad()
+def test_what_all_classes_share_moves_no_peak(tiny: S3N) -> None:
+    x = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(4)) * 255
+    before = tiny(x)
+    tiny.raw.weight += torch.randn(tiny.raw.weight.shape[1], generator=torch.Generator().manual_seed(5))
+    after = tiny(x)
+    assert torch.equal(after.peaks.is_peak, before.peaks.is_peak)
+    assert torch.allclose(after.logits, before.logits, atol=1e-3)
+
+
 def test_evaluation_never_draws_random_numbers(tiny: S3N, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "rand", None)
     x = torch.arange(2 * 3 * 96 * 96, dtype=torch.float32).reshape(2, 3, 96, 96) % 255
