@@ -16,7 +16,7 @@ from models.evaluation.grounding.answers import TorchGrounder, ask_all
 from models.evaluation.grounding.items import said_items
 from models.layers.boxes import cell_centres
 from models.referring import Referring
-from models.text.expressions import CLS, SEP
+from models.text.expressions import CLS, FIRST_PIECE, SEP
 from models.training.data import DataError
 from models.training.dressing import Dress, Wardrobe
 from models.training.grounding import course, pictures
@@ -25,7 +25,7 @@ from models.training.grounding.learner import Learner
 from models.training.grounding.lessons import Dressing, Lessons, Reader
 from models.training.grounding.pictures import Picture, list_pictures, part_scenes
 from models.training.grounding.pretext import Detector, cell_targets, detection_loss
-from models.training.grounding.record import load_grounding
+from models.training.grounding.record import build_learner, load_grounding, take_over
 from models.training.loop import HISTORY_NAME
 from models.training.nouns import CLASSES
 from models.training.views import PhotoStore
@@ -168,6 +168,18 @@ def test_a_run_can_start_from_another(ran: Ran, tmp_path: Path) -> None:
     other = replace(RECIPE, head="cls")
     with pytest.raises(DataError, match="another shape"):
         course.train_grounding(replace(request(ran.root, tmp_path / "other", other), init=ran.out))
+
+
+def test_words_that_a_run_did_not_know_keep_the_weights_that_they_have(ran: Ran) -> None:
+    trained = load_grounding(ran.out)
+    words = trained.words.model_copy(update={"pieces": ("aardvark", *trained.words.pieces)})
+    learner = build_learner(replace(trained.record, pieces=words.size))
+    new = learner.model.language.words.weight[FIRST_PIECE].detach().clone()
+    take_over(learner, ran.out, words)
+    table, known = learner.model.language.words.weight, trained.model.language.words.weight
+    assert torch.equal(table[FIRST_PIECE], new)
+    assert torch.equal(table[:FIRST_PIECE], known[:FIRST_PIECE])
+    assert torch.equal(table[FIRST_PIECE + 1 :], known[FIRST_PIECE:])
 
 
 def test_an_epoch_is_dressed_by_its_share_and_the_same_each_time(ran: Ran) -> None:
