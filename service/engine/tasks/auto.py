@@ -7,6 +7,7 @@ served is refused, unless the caller wants an answer all the same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -65,9 +66,10 @@ class AutoPlan:
         return self.prepare_decoded(decode_photos(photos, self.need_px), photos, parameters)
 
     def prepare_decoded(self, photos: Sequence[Photo], encoded: Sequence[Encoded], parameters: Parameters) -> Undecided:
-        """Take photos that are decoded to at least `need_px`."""
+        """Take photos that are decoded to at least `need_px`; of a subject in a scene the router sees the subject alone."""
         kept = encoded if parameters.draw else ()
-        return Undecided(photos, kept, self._router.case(photos, Parameters()), parameters)
+        alone = [photo if photo.scene is None else replace(photo, scene=None) for photo in photos]
+        return Undecided(photos, kept, self._router.case(alone, Parameters()), parameters)
 
     def infer(self, batch: Sequence[Undecided]) -> list[Decided | FieldmarkError]:
         """Route all of them at once, then run each domain's own; who cannot be answered has its error in its place."""

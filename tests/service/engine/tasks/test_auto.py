@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -9,8 +10,9 @@ import pytest
 
 from service.answers import ClassifyAnswer, Parameters
 from service.engine import Engine
+from service.engine.tasks.photos import decode_photos
 from service.errors import FieldmarkError, InvalidParameter, NoKnownSubject, NotFound
-from tests.bundles import COLOURS, solid_photo
+from tests.bundles import COLOURS, rewrite_manifest, solid_photo
 from tests.service.zoo import make_router, make_zoo
 
 RED, GREEN, BLUE = (solid_photo(colour) for colour in COLOURS.values())
@@ -43,6 +45,16 @@ def test_the_router_chooses_the_domain(engine: Engine, photo: bytes, domain: str
 def test_a_photo_of_nothing_known_is_refused(engine: Engine) -> None:
     with pytest.raises(NoKnownSubject, match=r"seems to show neither \(probability 1.00\); known here: cars, birds\."):
         one(engine, BLUE)
+
+
+def test_of_a_subject_in_a_scene_the_router_sees_the_subject_alone(tmp_path: Path) -> None:
+    store = make_zoo(tmp_path)
+    rewrite_manifest(make_router(store), calibration={"scene_temperature": 1.0})
+    plan = Engine(store, lanes=1).plan("classify/auto")
+    (red,), (blue,) = (decode_photos([photo], 64) for photo in (RED, BLUE))
+    undecided = plan.prepare_decoded([replace(red, scene=blue)], [], Parameters())
+    (decided,) = plan.infer([undecided])
+    assert decided.guess.probability == pytest.approx(1, abs=1e-3)
 
 
 def test_force_answers_by_the_likeliest_domain(engine: Engine) -> None:
