@@ -112,8 +112,8 @@ def test_marks_lie_on_the_pixels_that_the_answer_names(console: ConsolePage, url
     told = ask(url, photo, model=model, explain="true")
     console.open()
     console.upload("turned.jpg", photo)
-    console.verdict()
     console.panel.get_by_role("radio", name="Colours").check(force=True)
+    console.verdict()
     console.panel.get_by_text("More wishes").click()
     console.panel.get_by_label("Model").select_option(f"{model}@1.0.0")
     regions = told["explanation"]["regions"]
@@ -147,8 +147,8 @@ def test_a_mark_is_seen_where_it_is(console: ConsolePage, url: str) -> None:
     box = ask(url, photo, model="rams-trans", explain="true")["explanation"]["regions"][0]["box"]
     console.open()
     console.upload("turned.jpg", photo)
-    console.verdict()
     console.panel.get_by_role("radio", name="Colours").check(force=True)
+    console.verdict()
     console.panel.get_by_text("More wishes").click()
     console.panel.get_by_label("Model").select_option("rams-trans@1.0.0")
     expect(console.panel.locator(".mark-line")).to_have_count(1)
@@ -193,6 +193,7 @@ def test_evidence_is_brightest_where_the_map_is_highest(console: ConsolePage, ur
 def test_words_are_told_of_and_what_became_of_them(console: ConsolePage) -> None:
     console.open()
     console.upload("red.jpg", solid_photo(width=320, height=200))
+    console.panel.get_by_role("radio", name="Birds").check(force=True)
     console.verdict()
     words = console.panel.get_by_label("What does it look like?")
     again = console.panel.get_by_role("button", name="Ask again")
