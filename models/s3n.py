@@ -4,7 +4,7 @@ Paper: Ding et al., "Selective Sparse Sampling for Fine-grained Image Recognitio
 response map become Gaussian attention; one view enlarges the strongest evidence (discriminative), one the weakest
 (complementary). Equations are numbered as in the paper's order. Departures from the authors' code: no normalised top
 five, phase 2 at evaluation always, a flat map gives identity views instead of NaN, and the response map is made of what a
-class has beyond the mean of all: with it the strongest peak lies on the bird in 97 % of photos, without it in 17 %.
+class has beyond the mean of all: so the strongest peak lies on the bird in 97 % of 150 whole test photos, else in 20 %.
 """
 
 from __future__ import annotations

@@ -101,10 +101,10 @@ class Calibration(Section):
     `uncertain_below` flags an answer whose `score` is lower. `conformal` maps a coverage, as a string such as "0.9", to
     the quantile of the nonconformity score 1 - p(label); `conformal_levels` does the same for groups of each level.
     `pooled_temperature` is for several photos of one subject, `scene_temperature` for the only subject that a detector
-    found and the scene around it, seen side by side; without it the scene does not count. A text whose agreement with the photo is below
-    `text_conflict_below` speaks of something else. Of a grounding bundle `temperature` is that of the presence logit and
-    `quality_temperature` that of the quality logit; what is present with less than `absent_below` is not there, and a
-    detector proposes nothing with a lower score.
+    found and the scene around it, seen side by side; without it the scene does not count. A text whose agreement with the
+    photo is below `text_conflict_below` speaks of something else. Of a grounding bundle `temperature` is that of the presence
+    logit and `quality_temperature` that of the quality logit; what is present with less than `absent_below` is not there,
+    and a detector proposes nothing with a lower score.
     """
 
     temperature: float = Field(default=1.0, gt=0.01, lt=100)

@@ -80,7 +80,8 @@ def fieldmark_row(setup: Setup, store: Path, **settings: str) -> Row:
         command=(str(Path(sys.executable).with_name("fieldmark")), "serve", "--port", "{port}", "--store", str(store)),
         path=f"/v1/classify?domain={setup.domain}",
         ready_path="/readyz",
-        environment={f"FIELDMARK_{name.upper()}": value for name, value in settings.items()},
+        # The port after a free one is often that of a connection which looked whether the server is ready.
+        environment={f"FIELDMARK_{name.upper()}": value for name, value in ({"internal_port": "0"} | settings).items()},
     )
 
 

@@ -1,4 +1,4 @@
-"""Several photos of one subject, or it cut out and in its scene, as one answer: the mean of their logits, tempered.
+"""Several photos of one subject, or the subject and its scene, as one answer: the mean of their logits, tempered.
 
 In log space evidence adds up, but photos of one subject do not err independently. So the mean is taken, which grows no
 surer with the number alone, and groups of held-out photos tell by how much less it has to be tempered than one photo; a

@@ -19,6 +19,8 @@ from models.training.grounding.learner import Learner
 from models.training.recipes.grounding import GroundRecipe
 from models.training.records import read_record_as, read_state
 
+_WORD_TABLE = "model.language.words.weight"
+
 
 @dataclass(frozen=True, slots=True)
 class GroundRecord:
@@ -37,9 +39,6 @@ class GroundRecord:
     init: str | None = None
     birds: str | None = None
     system: Literal["referring"] = "referring"
-
-
-_WORD_TABLE = "model.language.words.weight"
 
 
 class Trained(NamedTuple):
@@ -64,15 +63,13 @@ def take_over(learner: Learner, folder: Path, words: PieceVocabulary) -> None:
     """
     state = dict(read_state(folder)["averaged"])
     known = read_words(folder / VOCABULARY_NAME, PieceVocabulary).pieces
-    table, learnt = learner.model.language.words.weight.detach().clone(), state[_WORD_TABLE]
-    if table.shape[1:] != learnt.shape[1:]:
-        raise DataError(f"{folder} holds a model of another shape")
-    table[:FIRST_PIECE] = learnt[:FIRST_PIECE]
-    place = {piece: row for row, piece in enumerate(known, FIRST_PIECE)}
-    for row, piece in enumerate(words.pieces, FIRST_PIECE):
-        if piece in place:
-            table[row] = learnt[place[piece]]
+    learnt = {piece: row for row, piece in enumerate(known, FIRST_PIECE)}
+    shared = [(row, learnt[piece]) for row, piece in enumerate(words.pieces, FIRST_PIECE) if piece in learnt]
+    special = [(row, row) for row in range(FIRST_PIECE)]
+    table = learner.model.language.words.weight.detach().clone()
     try:
+        for row, place in special + shared:
+            table[row] = state[_WORD_TABLE][place]
         learner.load_state_dict(state | {_WORD_TABLE: table})
     except RuntimeError as error:
         raise DataError(f"{folder} holds a model of another shape") from error

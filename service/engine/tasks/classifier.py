@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from models.calibration import Floats
+from models.cutting import cut
 from models.preprocess import Photo, Pixels, fit_pixels
 from service.answers import ClassifyAnswer, Explanation, ImageSize, Parameters, PhotoPart
 from service.engine.backends.base import Array
@@ -63,8 +64,9 @@ class Classifier:
         """
         chosen = self._checklist.select(parameters.candidates) if parameters.candidates else None
         pixels = [self._fitted(photo) for photo in photos]
-        if self.reading.counts_scenes and len(photos) == 1 and photos[0].scene is not None:
-            pixels.append(self._fitted(photos[0].scene))
+        scene = photos[0].scene if len(photos) == 1 and self.reading.counts_scenes else None
+        if scene is not None:  # decoded finely enough to cut subjects out of it
+            pixels.append(self._fitted(cut(scene, (0, 0, scene.width, scene.height), self.size_px)))
         sizes = [ImageSize(photo.width, photo.height) for photo in photos]
         return Case(self, pixels, sizes, parameters, chosen, heard)
 

@@ -173,10 +173,9 @@ def _ask(sought: Sought, part: Cut | None, is_alone: bool) -> Any:
     parameters = msgspec.structs.replace(sought.parameters, draw=False)
     if part is None:  # as any other photo, bit for bit
         return sought.classify.prepare([sought.encoded], parameters)
-    scene, need_px = sought.photo, sought.classify.need_px
-    photo = cut(scene, part, need_px)
+    photo = cut(sought.photo, part, sought.classify.need_px)
     if is_alone:
-        photo = replace(photo, scene=cut(scene, (0, 0, scene.width, scene.height), need_px))
+        photo = replace(photo, scene=sought.photo)
     return sought.classify.prepare_decoded([photo], [], parameters)
 
 

@@ -90,9 +90,8 @@ def _see(sought: Sought) -> Seen:
     ]
     more = f"There are {len(large)} subjects; the {SUBJECTS_LIMIT} surest are answered."
     omitted += [Omitted(proposal.box, more) for proposal in large[SUBJECTS_LIMIT:]]
-    is_alone = len(fitting) == 1
-    found = [Found(one.box, one.score, is_alone) for one in large[:SUBJECTS_LIMIT]]
-    return Seen([(proposal, recognise(sought, one)) for proposal, one in zip(large, found, strict=False)], omitted)
+    chosen, is_alone = large[:SUBJECTS_LIMIT], len(fitting) == 1
+    return Seen([(one, recognise(sought, Found(one.box, one.score, is_alone))) for one in chosen], omitted)
 
 
 def _side(proposal: Proposal) -> float:
