@@ -105,6 +105,11 @@ GROUNDING_BACKBONES = {
     "yolox_nano": "Megvii: YOLOX-Nano trained on COCO, Apache-2.0.",
     "efficientnet_lite0": BACKBONES["efficientnet_lite0"],
 }
+#: Of people's expressions whose words a grounding run takes over; no sentence of theirs is learnt as it stands.
+EXPRESSIONS = (
+    "S. Kazemzadeh, V. Ordonez, M. Matten, T. Berg: ReferItGame, EMNLP 2014, whose expressions state no licence.",
+    "L. Yu, P. Poirson, S. Yang, A. Berg, T. Berg: RefCOCO and RefCOCO+, ECCV 2016, whose expressions state no licence.",
+)
 WORDS = "Microsoft and sentence-transformers: all-MiniLM-L6-v2, Apache-2.0."
 
 
@@ -138,12 +143,12 @@ def grounding_sources(birds: str | None) -> tuple[Source, ...]:
     return (VOC_SOURCE,) if birds is None else (VOC_SOURCE, SOURCES["cub_birds"])
 
 
-def grounding_licence(backbone: str, birds: str | None) -> Licence:
-    """The terms of a grounding run's weights: those of all its data."""
+def grounding_licence(backbone: str, birds: str | None, human: str | None) -> Licence:
+    """The terms of a grounding run's weights: those of all its data; `human` is the file of people's words, if it had one."""
     sources = grounding_sources(birds)
     credited = [line for source in sources for line in source.attribution]
     return Licence(
         name="; ".join(source.licence for source in sources),
         research_only=any(source.research_only for source in sources),
-        attribution=(*credited, GROUNDING_BACKBONES[backbone], WORDS),
+        attribution=(*credited, *(EXPRESSIONS if human else ()), GROUNDING_BACKBONES[backbone], WORDS),
     )

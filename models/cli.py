@@ -143,7 +143,7 @@ def _choose_parts(
     from models.training.data import DataError, limited, read_dataset
 
     found = read_dataset(dataset, data)
-    chosen = splits or sorted({row.split for row in found.rows} - {"train", "validation"})
+    chosen = splits or sorted({row.split for row in found.rows} - {"train", "validation"}) or ["validation"]
     parts = [part for split in chosen for part in parts_of(found, split, framing, limit)]
     if scenes is not None:
         parts.append(scene_part(limited(found.part("test", "crop"), limit), scenes))

@@ -125,7 +125,10 @@ class BoxHead(nn.Module):
 
 
 class CellHead(nn.Module):
-    """Each cell scores itself and tells the distances from its centre to the four sides; the box is their mean."""
+    """Each cell scores itself and tells the distances from its centre to the four sides; the box is their mean.
+
+    The learnt temperature divides the scores once, so the losses that read them see what the mean sees.
+    """
 
     def __init__(self, width: int, side: int) -> None:
         super().__init__()

@@ -156,7 +156,7 @@ def _manifest(
             backbone=recipe.backbone,
             metrics={f"{row.name}/acc50": round(row.accuracy, 4) for row in measured.rows},
         ),
-        licence=grounding_licence(recipe.backbone, trained.record.birds),
+        licence=grounding_licence(recipe.backbone, trained.record.birds, trained.record.human),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from export.provenance import VOC_SOURCE, grounding_licence, grounding_sources
 from models.evaluation.grounding.table import Presence, Row, to_markdown
 from models.sections import Calibration, LatencyRow
-from models.training.grounding.record import Trained
+from models.training.grounding.record import GroundRecord, Trained
 
 _HEADS = {
     "cls": "The box is told by [CLS], as in the paper.",
@@ -60,13 +60,24 @@ def _training(trained: Trained) -> str:
     recipe = record.recipe
     titles = "; ".join(source.title for source in grounding_sources(record.birds))
     trial = f" Only {record.limit} photos were trained on: a trial." if record.limit else ""
+    start = f" on top of the run `{record.init}`" if record.init else ""
     return (
         f"Data: {titles}. 400 training photos, chosen by a hash of the photo, were held out for validation and "
-        f"calibration.{trial} Expressions were generated from the boxes; no person wrote them.\n\n"
+        f"calibration.{trial} {_expressions(record)}\n\n"
         f"What sees is `{recipe.backbone}`, from `{record.weights}`, which learnt to detect the same boxes and was then "
         f"frozen; what reads is MiniLM-L6, frozen, with {record.pieces:,} word pieces. Seed {recipe.seed}, "
-        f"{trained.epochs} of {recipe.epochs} epochs; the moving average of the weights is stored. "
+        f"{trained.epochs} of {recipe.epochs} epochs{start}; the moving average of the weights is stored. "
         f"Input: {recipe.size_px} px, letterboxed; at most {trained.words.length} word pieces are read.\n"
+    )
+
+
+def _expressions(record: GroundRecord) -> str:
+    if record.human is None:
+        return "Expressions were generated from the boxes; no person wrote them."
+    share = f"{100 * record.recipe.dressed_share:.0f} %"
+    return (
+        f"Expressions were generated from the boxes; {share} were then dressed in words that people used of such things "
+        f"(`{record.human}`), which boxes do not prove."
     )
 
 
@@ -102,5 +113,5 @@ def _parity(parity: dict[str, float]) -> str:
 
 
 def _licence(trained: Trained) -> str:
-    licence = grounding_licence(trained.record.recipe.backbone, trained.record.birds)
+    licence = grounding_licence(trained.record.recipe.backbone, trained.record.birds, trained.record.human)
     return f"{licence.name}. Research use only.\n\n" + "".join(f"- {line}\n" for line in licence.attribution)

@@ -102,11 +102,15 @@ def distill(
     out: Annotated[Path, typer.Option(help="Folder of the run; the same one continues it.")],
     teacher: Annotated[Path, typer.Option(help="Folder of the teacher: a run, or a bundle.")],
     dataset: Kind = "folder",
+    recipe: Annotated[str | None, typer.Option(help="By default pma_student; or pma_student_large.")] = None,
     setting: Setting = "reduced",
     init: Init = None,
     hold_out_species: HoldOut = 0,
     epochs: Epochs = None,
     limit: Limit = None,
+    tau: Annotated[
+        float | None, typer.Option(min=0.1, max=20.0, help="Soften the teacher's answers by so much.")
+    ] = None,
     seed: Seed = 0,
     threads: Threads = 0,
 ) -> None:
@@ -124,6 +128,7 @@ def distill(
             dataset,
             data,
             out,
+            recipe=recipe,
             start=_read_start(init) if init else None,
             epochs=epochs,
             limit=limit,
@@ -131,6 +136,7 @@ def distill(
             setting=setting,
             teacher=read_teacher(teacher),
             held_out=hold_out_species,
+            tau=tau,
         )
         run_commission(commission)
         sys.stdout.write(f"{out}\n")

@@ -51,7 +51,8 @@ class Start:
 class Commission:
     """What to train, on what, into which folder; None leaves a choice to the recipe.
 
-    `maps` is a folder for kept feature maps: the backbone stays as it is. `held_out` classes are set aside.
+    `maps` is a folder for kept feature maps: the backbone stays as it is. `held_out` classes are set aside. `tau` softens a
+    teacher's answers.
     """
 
     system: System
@@ -68,6 +69,7 @@ class Commission:
     teacher: TeacherModel | None = None
     maps: Path | None = None
     held_out: int = 0
+    tau: float | None = None
     stages: int = 3
     without: tuple[Part, ...] = ()
 
@@ -138,6 +140,8 @@ def _choose_recipe(commission: Commission) -> tuple[str, Recipe]:
     if commission.maps is not None:
         frozen = replace(recipe.schedule, frozen=(1.0,) * recipe.schedule.epochs, bf16=False)
         recipe = replace(recipe, schedule=frozen, blend=False)
+    if commission.tau is not None:
+        recipe = replace(recipe, tau=commission.tau)
     return name, replace(recipe, seed=commission.seed)
 
 
@@ -179,6 +183,7 @@ def _record(commission: Commission, name: str, lessons: Lessons) -> RunRecord:
         words=reader.vocabulary.size if reader is not None and recipe.system == "pma" else None,
         teacher=commission.teacher.identity if commission.teacher else None,
         held_out=commission.held_out,
+        tau=recipe.tau,
         frozen=commission.maps is not None,
         stages=commission.stages,
         without=commission.without,

@@ -20,7 +20,7 @@ from models.s3n import S3N, Phase, S3NOutput, s3n_loss
 from models.systems import System
 from models.training.views import Batch
 
-S3N_PHASES = 3
+S3N_OPENING_SHARE = 1 / 3  # of the epochs; the paper takes 21 of 60
 #: Of the steps, how many RAMS-Trans learns from the whole photo alone: an unadapted net's attention is nearly flat, and
 #: its region would be none.
 RAMS_WARMUP_SHARE = 0.2
@@ -41,10 +41,10 @@ class Moment:
 Loss = Callable[[nn.Module, Batch, Moment], Tensor]
 
 
-def loss_of(system: System, smoothing: float, teacher: Teacher | None = None) -> Loss:
-    """The loss that a system is trained with; only a student has a teacher, and learns from nothing else."""
+def loss_of(system: System, smoothing: float, teacher: Teacher | None = None, tau: float = 1.0) -> Loss:
+    """The loss that a system is trained with; only a student has a teacher, softened by `tau`, and learns from nothing else."""
     if teacher is not None:
-        return _from_teacher(teacher)
+        return _from_teacher(teacher, tau)
     if system == "s3n":
         return _s3n
     if system == "rams_trans":
@@ -75,8 +75,8 @@ def soft_cross_entropy(smoothing: float) -> Loss:
 
 
 def s3n_phase(epochs_done: float) -> Phase:
-    """A third of the epochs each: all peaks in both views, a random split, the rule of serving."""
-    return cast("Phase", min(S3N_PHASES - 1, int(S3N_PHASES * epochs_done + 1e-9)))
+    """All peaks in both views at first, a random split from then on; the rule of serving is never learnt from."""
+    return 0 if epochs_done < S3N_OPENING_SHARE - 1e-9 else 1
 
 
 def _s3n(model: nn.Module, batch: Batch, moment: Moment) -> Tensor:
@@ -92,11 +92,11 @@ def _rams(model: nn.Module, batch: Batch, moment: Moment) -> Tensor:
     return rams_loss(first.float(), second.float(), batch.labels)
 
 
-def _from_teacher(teacher: Teacher) -> Loss:
+def _from_teacher(teacher: Teacher, tau: float) -> Loss:
     """Distillation: the teacher sees the student's own view, and the photo's text; labels are not looked at."""
 
     def loss(model: nn.Module, batch: Batch, _moment: Moment) -> Tensor:
         student = logits_of(model, batch.images, None)
-        return distillation_loss(student.float(), teacher(batch.images, batch.phrases))
+        return distillation_loss(student.float(), teacher(batch.images, batch.phrases), tau)
 
     return loss

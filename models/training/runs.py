@@ -22,7 +22,7 @@ class RunRecord:
     """What a run is: two runs with equal records do the same.
 
     `weights` names what the run started from, a file of published weights, a bundle or a run; `teacher` whom a student
-    learnt from. `limit` is the number of photos where not all were used, `held_out` that of classes set aside. `words`
+    learnt from, softened by `tau`. `limit` is the number of photos where not all were used, `held_out` that of classes set aside. `words`
     counts the ids of the vocabulary that lies in the run's folder. `frozen`: only what stands on top of the backbone was
     trained. `stages` and `without` are an ablation's.
     """
@@ -45,6 +45,7 @@ class RunRecord:
     frozen: bool = False
     stages: int = 3
     without: tuple[Part, ...] = ()
+    tau: float = 1.0
 
     @property
     def build(self) -> Build:

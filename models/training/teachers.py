@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.labels import read_labels
+from models.layers.precision import exact
 from models.manifest import MANIFEST_NAME, read_manifest
 from models.text import VOCABULARY_NAME, Vocabulary, read_vocabulary
 from models.training.losses import Teacher, logits_of
@@ -52,6 +53,7 @@ def _asking_model(model: nn.Module) -> Teacher:
     model.requires_grad_(False)
 
     @torch.no_grad()
+    @exact  # what is taught is not rounded as the student's own steps are
     def logits(images: Tensor, phrases: Tensor | None) -> Tensor:
         return logits_of(model.to(images.device), images, phrases).float()
 

@@ -21,6 +21,7 @@ from service.settings import SettingsError
 from service.stores import StoreMissing
 
 GROUPS = (serve, classify, pointing, models, keys, settings)
+_SUMMARY = "Which bird or car a photo shows, where in it is what words describe, and what the answer to a question is."
 OWN_COMMANDS = ("serve", "classify", "ground", "answer", "models", "keys", "settings")
 
 
@@ -44,7 +45,8 @@ def run_command(arguments: list[str]) -> int:
 def build_app(arguments: list[str]) -> typer.Typer:
     """Make the application; other packages' commands are looked for only where one of ours was not named."""
     app = typer.Typer(
-        help="Which species or car model is in a photo.",
+        help=_SUMMARY,
+        epilog="`fieldmark gateway` and `fieldmark worker` start one process of a service by hand; each has a --help.",
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,
@@ -68,7 +70,7 @@ Version = Annotated[bool, typer.Option("--version", help="Print the version.", c
 
 
 def _root(version: Version = False) -> None:
-    """Which species or car model is in a photo."""
+    pass
 
 
 def _say(error: Exception, status: int) -> int:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from service.answers import ClassifyAnswer, Parameters, SubjectsAnswer
+from service.answers import Parameters, SubjectsAnswer
 from service.cli.options import AsJson, OnDevice, Store, open_engine
 from service.cli.photos import Photo, find_photos, read_portions
 from service.cli.pictures import Pictures
-from service.cli.results import CsvWriter, JsonWriter, TextWriter, Writer
+from service.cli.results import CsvWriter, JsonWriter, Result, TextWriter, Writer
 from service.errors import FieldmarkError
 from service.settings import read_settings
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from service.engine import Engine
 
 TOP_K = 5
-
-Result = ClassifyAnswer | SubjectsAnswer | FieldmarkError
 
 
 class Format(StrEnum):
@@ -127,26 +125,16 @@ def _write_portion(
     failed = 0
     for photo in portion:
         result = next(answers) if isinstance(photo.content, bytes) else photo.content
+        writer.write(photo.path, result)
         if isinstance(result, SubjectsAnswer):
-            _write_subjects(photo.path, result, writer)
-        else:
-            writer.write(photo.path, result)
+            for omitted in result.omitted:
+                sys.stderr.write(f"fieldmark: {photo.path}: a subject was left out: {omitted.reason}\n")
         if isinstance(result, FieldmarkError):
             failed += 1
             sys.stderr.write(f"fieldmark: {photo.path}: {result.detail}\n")
         elif pictures is not None and isinstance(photo.content, bytes):
             pictures.draw(photo.path, photo.content, result)
     return failed
-
-
-def _write_subjects(path: Path, answer: SubjectsAnswer, writer: Writer) -> None:
-    """Write what each subject is as an answer of its own, and on stderr what was left out."""
-    for subject in answer.subjects:
-        writer.write(path, subject)
-    if not answer.subjects:
-        sys.stderr.write(f"fieldmark: {path}: no subject was found\n")
-    for omitted in answer.omitted:
-        sys.stderr.write(f"fieldmark: {path}: a subject was left out: {omitted.reason}\n")
 
 
 def _make_writer(form: Format, stream: TextIO, levels: list[str]) -> Writer:

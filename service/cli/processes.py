@@ -36,6 +36,9 @@ class ProcessArguments:
 
 def run_process(arguments: list[str]) -> int:
     """Run the gateway or a worker until it ends."""
+    if not {"--help", "-h"}.isdisjoint(arguments):
+        sys.stdout.write(f"{USAGE}\n")
+        return 0
     try:
         parsed = parse_arguments(arguments)
     except ValueError as error:

@@ -1,7 +1,7 @@
 """How answers are printed: for a person, as JSON Lines, as CSV.
 
 JSON Lines holds the objects of the HTTP interface, answers and problem documents alike, with `path` first. CSV has a row
-for each prediction. In both a photo that failed keeps its place.
+for each prediction. In both a photo that failed, or shows no subject, keeps its place.
 """
 
 from __future__ import annotations
@@ -13,14 +13,18 @@ from typing import Protocol, TextIO
 
 import msgspec
 
-from service.answers import ClassifyAnswer, Prediction
+from service.answers import ClassifyAnswer, Prediction, SubjectsAnswer
 from service.errors import FieldmarkError
+
+Result = ClassifyAnswer | SubjectsAnswer | FieldmarkError
+
+_NO_SUBJECT = "no subject was found"
 
 
 class Writer(Protocol):
     """Writes one result after another."""
 
-    def write(self, path: Path, result: ClassifyAnswer | FieldmarkError) -> None:
+    def write(self, path: Path, result: Result) -> None:
         """Write the result of one photo."""
 
 
@@ -30,9 +34,15 @@ class TextWriter:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def write(self, path: Path, result: ClassifyAnswer | FieldmarkError) -> None:
+    def write(self, path: Path, result: Result) -> None:
         """Write the result of one photo."""
         if isinstance(result, FieldmarkError):
+            return
+        if isinstance(result, SubjectsAnswer):
+            for subject in result.subjects:
+                self.write(path, subject)
+            if not result.subjects:
+                self._stream.write(f"{path}: {_NO_SUBJECT}\n")
             return
         note = f", uncertain: {result.reason}" if result.uncertain is True else ""
         self._stream.write(f"{path} ({result.model.name} {result.model.version}{note})\n")
@@ -50,7 +60,7 @@ class JsonWriter:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def write(self, path: Path, result: ClassifyAnswer | FieldmarkError) -> None:
+    def write(self, path: Path, result: Result) -> None:
         """Write the result of one photo."""
         if isinstance(result, FieldmarkError):
             told: dict[str, object] = {
@@ -71,11 +81,16 @@ class CsvWriter:
             ["path", "model", "rank", "class_id", "label", "probability", *levels, "uncertain", "error"]
         )
 
-    def write(self, path: Path, result: ClassifyAnswer | FieldmarkError) -> None:
+    def write(self, path: Path, result: Result) -> None:
         """Write the result of one photo."""
         if isinstance(result, FieldmarkError):
-            blanks = [""] * (6 + len(self._levels))
-            self._table.writerow([path, *blanks, f"{result.slug}: {result.detail}"])
+            self._write_fault(path, f"{result.slug}: {result.detail}")
+            return
+        if isinstance(result, SubjectsAnswer):
+            for subject in result.subjects:
+                self.write(path, subject)
+            if not result.subjects:
+                self._write_fault(path, _NO_SUBJECT)
             return
         model = f"{result.model.name}@{result.model.version}"
         uncertain = ("yes" if result.uncertain else "no") if isinstance(result.uncertain, bool) else ""
@@ -86,6 +101,9 @@ class CsvWriter:
                 + [names.get(level, "") for level in self._levels]
                 + [uncertain, ""]
             )
+
+    def _write_fault(self, path: Path, sentence: str) -> None:
+        self._table.writerow([path, *[""] * (6 + len(self._levels)), sentence])
 
 
 def _levels_of(prediction: Prediction) -> dict[str, str]:

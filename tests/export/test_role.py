@@ -46,7 +46,10 @@ def test_a_router_has_the_terms_of_all_its_sets_or_the_stated_ones() -> None:
 
 
 def test_grounding_that_saw_birds_has_the_terms_of_both_sets() -> None:
-    alone, joined = grounding_licence("yolox_nano", None), grounding_licence("yolox_nano", "cub_birds")
+    alone, joined = (
+        grounding_licence("yolox_nano", None, None),
+        grounding_licence("yolox_nano", "cub_birds", "expressions.csv.gz"),
+    )
     assert "CUB-200-2011" not in alone.name
     assert "PASCAL VOC" in joined.name
     assert "CUB-200-2011" in joined.name

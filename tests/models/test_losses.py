@@ -29,9 +29,8 @@ def batch_of(labels: list[int]) -> Batch:
     return Batch(torch.zeros(len(labels), 3, 4, 4), torch.tensor(labels))
 
 
-def test_s3n_spends_a_third_of_the_epochs_in_each_phase() -> None:
-    assert [s3n_phase(epoch / EPOCHS) for epoch in range(EPOCHS)] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert s3n_phase(1.0) == 2
+def test_s3n_splits_peaks_at_random_after_a_third_of_the_epochs() -> None:
+    assert [s3n_phase(epoch / EPOCHS) for epoch in range(EPOCHS)] == [0, 0, 0, 1, 1, 1, 1, 1, 1]
 
 
 def test_a_student_sees_no_labels() -> None:
@@ -41,6 +40,14 @@ def test_a_student_sees_no_labels() -> None:
     first, second = (loss(student, batch_of(labels), START) for labels in ([0, 0], [1, 1]))
     assert first == second
     assert float(first.detach()) == pytest.approx(float(distillation_loss(torch.zeros(1, 2), taught[None])), abs=1e-6)
+
+
+def test_a_teacher_is_softened_as_much_as_its_recipe_says() -> None:
+    taught = torch.tensor([2.0, 0.0])
+    loss = loss_of("pma_student", 0.1, lambda images, phrases: taught.expand(len(images), -1), tau=4.0)
+    found = float(loss(Fixed(torch.tensor([1.0, -1.0])), batch_of([0, 1]), START).detach())
+    expected = distillation_loss(torch.tensor([[1.0, -1.0]]), taught[None], 4.0)
+    assert found == pytest.approx(float(expected), abs=1e-6)
 
 
 def test_a_teacher_sees_the_students_view_and_the_text() -> None:

@@ -88,8 +88,9 @@ def train_grounding(request: Request) -> Referring:
     language = _language(request, material, human)
     start = None if request.init is None else request.init.name
     birds = None if request.birds is None else request.birds.name
+    told = None if request.human is None else request.human.name
     names = request.weights.name, request.words.name
-    record = GroundRecord(recipe, language.words.size, *names, request.limit, start, birds)
+    record = GroundRecord(recipe, language.words.size, *names, request.limit, start, birds, told)
     write_record(request.out, record)
     write_words(request.out / VOCABULARY_NAME, language.words)
     torch.manual_seed(recipe.seed)

@@ -28,7 +28,7 @@ class GroundRecord:
 
     `weights` and `words` name the files that the visual branch and the language began with, `pieces` counts the ids of the
     vocabulary, `limit` the photos where not all were used, `init` the run whose weights it began with, `birds` the collection
-    of birds in its pool.
+    of birds in its pool, `human` the file of people's expressions whose words dress a share of what is said.
     """
 
     recipe: GroundRecipe
@@ -38,6 +38,7 @@ class GroundRecord:
     limit: int | None = None
     init: str | None = None
     birds: str | None = None
+    human: str | None = None
     system: Literal["referring"] = "referring"
 
 

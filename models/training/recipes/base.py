@@ -25,7 +25,7 @@ class Recipe:
 
     A framing that is not in `framings` is shown once an epoch. `probe` fits the classifier to frozen features first,
     `blend` ends with an average of start and end, of the weights whose names have one of the beginnings in `blended`;
-    `smoothing` is that of the labels.
+    `smoothing` is that of the labels, `tau` that of a teacher's answers.
     """
 
     backbone: str
@@ -41,6 +41,7 @@ class Recipe:
     blend: bool = False
     blended: tuple[str, ...] = ("",)
     smoothing: float = 0.1  # the labels themselves are a few per cent wrong
+    tau: float = 1.0  # as the paper has it
 
 
 def with_epochs(recipe: Recipe, epochs: int) -> Recipe:

@@ -44,20 +44,26 @@ def test_expressions_are_found_drawn_and_told_for_a_person(fieldmark: Run, place
         assert picture.width == 640
 
 
-def test_all_subjects_are_told_drawn_and_written_one_by_one(fieldmark: Run, tmp_path: Path) -> None:
+def test_all_subjects_are_told_and_drawn_and_a_photo_of_none_keeps_its_place(fieldmark: Run, tmp_path: Path) -> None:
     make_bundle(tmp_path / "store")
     make_tiny_detector(tmp_path / "published", tmp_path / "store")
     (tmp_path / "spot.png").write_bytes(spot((255, 0, 0), at=(128, 64), side=64, size=256))
     (tmp_path / "blue.jpg").write_bytes(solid_photo((0, 0, 255)))
     asked = ("classify", "--locate-all", "--store", tmp_path / "store")
     result = fieldmark(*asked, tmp_path / "spot.png", "--json", "--draw", tmp_path / "out.png")
-    told = [json.loads(line) for line in result.out.splitlines()]
-    assert {(one["path"], one["predictions"][0]["label"]) for one in told} == {(f"{tmp_path}/spot.png", "Red")}
-    assert all("box" in one for one in told)
+    (told,) = (json.loads(line) for line in result.out.splitlines())
+    assert (told["path"], told["image"]) == (f"{tmp_path}/spot.png", {"width": 256, "height": 256})
+    assert {one["predictions"][0]["label"] for one in told["subjects"]} == {"Red"}
+    assert all("box" in one for one in told["subjects"])
     assert (tmp_path / "out.png").stat().st_size
     nothing = fieldmark(*asked, tmp_path / "blue.jpg")
-    assert (nothing.status, nothing.out) == (0, "")
-    assert "no subject was found" in nothing.err
+    assert (nothing.status, nothing.out) == (0, f"{tmp_path}/blue.jpg: no subject was found\n")
+    header, *rows = fieldmark(*asked, tmp_path, "--format", "csv").out.splitlines()
+    assert header.startswith("path,")
+    assert [row for row in rows if row.startswith(f"{tmp_path}/spot.png,")]
+    assert [row for row in rows if row.startswith(f"{tmp_path}/blue.jpg,")] == [
+        f"{tmp_path}/blue.jpg{',' * (header.count(','))}no subject was found"
+    ]
     assert "exclude each other" in fieldmark(*asked, tmp_path / "blue.jpg", "--locate").err
 
 

@@ -33,6 +33,12 @@ def test_anything_else_is_named(line: str, sentence: str) -> None:
         parse_arguments(line.split())
 
 
+@pytest.mark.parametrize("line", ["gateway --help", "worker --help", "worker 0 -h"])
+def test_help_tells_how_they_are_used(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_process(line.split()) == 0
+    assert capsys.readouterr().out.startswith("usage: fieldmark gateway")
+
+
 def test_a_gateway_started_by_hand_needs_insecure_for_a_public_address(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
