@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from models.calibration import (
+    TEMPERATURE_RANGE,
     Floats,
     Ints,
     Levels,
@@ -66,7 +67,11 @@ def calibrate(
 
 
 def _pooled_temperature(logits: Floats, labels: Ints, groups: list[Ints]) -> float | None:
-    return round(fit_pooled_temperature(logits, labels, groups), _DIGITS) if groups else None
+    """None where no group tells one, or none was wrong: any certainty would fit, and the fit ends at its bound."""
+    if not groups:
+        return None
+    fitted = round(fit_pooled_temperature(logits, labels, groups), _DIGITS)
+    return fitted if fitted > TEMPERATURE_RANGE[0] else None
 
 
 def _known_scores(score: UncertaintyScore, logits: Floats, temperature: float, likeness: Floats | None) -> Floats:

@@ -82,3 +82,7 @@ def test_the_threshold_is_that_of_the_score_that_was_chosen(parts: list[Scored])
     assert fitted.text_conflict_below == -1.2346  # rounded so that no more texts are flagged
     with pytest.raises(ValueError, match="needs its values"):
         calibrate(parts, TABLE, "distance")
+
+
+def test_photos_together_that_were_never_wrong_tell_no_temperature() -> None:
+    assert calibrate([scored("validation", 40.0, 3)], TABLE).pooled_temperature is None

@@ -106,7 +106,7 @@ def _spiral(side: int) -> torch.Tensor:
     return mask
 
 
-@pytest.mark.parametrize(("side", "needed"), [(6, 17), (10, 49), (12, 71), (14, 97), (16, 127)])
+@pytest.mark.parametrize(("side", "needed"), [(6, 17), (10, 49), (12, 71), (14, 97), (16, 127), (28, 391)])
 def test_known_answer_8_spiral_needs_exactly_the_bound(side: int, needed: int) -> None:
     spiral = _spiral(side)
     assert region.steps_needed(side) == needed + 1
@@ -138,7 +138,7 @@ def test_known_answer_10_loss() -> None:
 
 def test_known_answer_11_component_equals_a_flood_fill() -> None:
     generator = torch.Generator().manual_seed(1)
-    for index in range(256):
+    for index in range(512):
         side = 14 if index % 2 else 16
         density = 0.2 + 0.4 * torch.rand(1, generator=generator).item()
         mask = (torch.rand(1, side, side, generator=generator) < density).float()
@@ -176,6 +176,18 @@ def test_known_answer_11_zoom_equals_an_interpolated_crop() -> None:
     crop = F.interpolate(image[:, :, 16:48, 8:24], size=(64, 64), mode="bilinear", align_corners=True)
     view = region.zoom(image, torch.tensor([[16.0, 48.0, 8.0, 24.0]]))
     assert (view - crop).abs().max().item() < 255 * 3e-6
+    bounds = torch.tensor([16.0, 48.0, 8.0, 24.0], dtype=torch.float64)
+    rows, columns = (region.interpolation(bounds[at : at + 1], bounds[at + 1 : at + 2], 64)[0] for at in (0, 2))
+    precise = rows @ image.double() @ columns.T
+    crop = F.interpolate(image[:, :, 16:48, 8:24].double(), size=(64, 64), mode="bilinear", align_corners=True)
+    assert (precise - crop).abs().max().item() < 255 * 1e-12
+
+
+@pytest.mark.parametrize("query", ["cls", "mean"])
+def test_known_answer_11_the_order_of_heads_does_not_count(query: region.Query) -> None:
+    layers = [torch.rand(2, 4, 17, 17, generator=torch.Generator().manual_seed(seed)).softmax(3) for seed in range(3)]
+    shuffled = [layer[:, [2, 0, 3, 1]] for layer in layers]
+    assert torch.allclose(region.roll_out(layers, query), region.roll_out(shuffled, query), atol=1e-6)
 
 
 @pytest.fixture

@@ -126,6 +126,10 @@ def test_known_answer_6_uniform_attention_is_the_identity(value: float) -> None:
     even = torch.arange(GRID) / (GRID - 1)
     assert torch.allclose(x[0], even.expand(GRID, GRID), atol=3e-7)
     assert torch.allclose(y[0], even.unsqueeze(1).expand(GRID, GRID), atol=3e-7)
+    line = torch.linspace(-1, 1, 192)
+    grid = sampler.grid(attention)[0]
+    assert torch.allclose(grid[..., 0], line.expand(192, 192), atol=6e-7)
+    assert torch.allclose(grid[..., 1], line.unsqueeze(1).expand(192, 192), atol=6e-7)
     noise = torch.rand(1, 3, 192, 192, generator=torch.Generator().manual_seed(1))
     assert (sampler(noise, attention) - noise).abs().max().item() < 2e-4
 
@@ -142,12 +146,26 @@ def test_known_answer_7_zoom_at_a_centre_peak() -> None:
     assert expansion.min().item() == pytest.approx(0.7127, abs=2e-3)
 
 
+@pytest.mark.parametrize(("value", "zoom"), [(0.5, 1.5138), (0.25, 1.1528)])
+def test_known_answer_7_weak_peaks_zoom_less_in_the_discriminative_view(value: float, zoom: float) -> None:
+    response = _peak_map((15, 15, value))
+    attention = s3n.attention_map(response, (response > 0).float(), torch.tensor(0.09), inverse=False)
+    x, _ = SparseSampler(64).nodes(attention)
+    assert ((1 / 30) / x[0, 15].diff())[15].item() == pytest.approx(zoom, abs=2e-3)
+
+
 @pytest.mark.parametrize(("value", "zoom"), [(1.0, 1.2948), (0.5, 1.6168), (0.25, 2.2438)])
 def test_known_answer_7_weak_peaks_zoom_more_in_the_complementary_view(value: float, zoom: float) -> None:
     response = _peak_map((15, 15, value))
     attention = s3n.attention_map(response, (response > 0).float(), torch.tensor(0.3), inverse=True)
     x, _ = SparseSampler(64).nodes(attention)
     assert ((1 / 30) / x[0, 15].diff())[15].item() == pytest.approx(zoom, abs=2e-3)
+
+
+def test_known_answer_6_the_scale_of_attention_does_not_count() -> None:
+    attention = 0.09 + torch.rand(1, GRID, GRID, generator=torch.Generator().manual_seed(4))
+    nodes, scaled = SparseSampler(64).nodes(attention), SparseSampler(64).nodes(7 * attention)
+    assert all(torch.allclose(one, other, atol=1e-6) for one, other in zip(nodes, scaled, strict=True))
 
 
 def test_known_answer_8_corner_peak_clamps() -> None:
@@ -196,6 +214,15 @@ def test_known_answer_11_mirroring_and_order() -> None:
     mirrored, _ = sampler.nodes(attention.flip(2))
     assert torch.allclose(mirrored, 1 - x.flip(2), atol=1e-6)
     assert (x.diff(dim=2) > 0).all()
+
+
+def test_known_answer_11_order_holds_for_maps_of_peaks() -> None:
+    generator = torch.Generator().manual_seed(5)
+    response = torch.rand(1600, GRID, GRID, generator=generator)
+    is_peak = (torch.rand(1600, GRID, GRID, generator=generator) < 0.005).float()
+    attention = s3n.attention_map(response, is_peak, torch.tensor(0.09), inverse=False)
+    x, _ = SparseSampler(64).nodes(attention)
+    assert x.diff(dim=2).min().item() > 0.01
 
 
 class TinyBackbone(nn.Module):
