@@ -4,6 +4,7 @@ import { useAsking } from "./asking.js";
 import { Bench } from "./bench.js";
 import { Failure } from "./failure.js";
 import { html, useLayoutEffect, useMemo, useState } from "./library.js";
+import { ModelChoice, modelsFor } from "./model-choice.js";
 import { NOTHING, read } from "./overlays.js";
 import { makeQuestion } from "./service.js";
 import { capital, listed, percent } from "./words.js";
@@ -16,8 +17,9 @@ const WELCOME = {
 
 /** The panel of the task. */
 export function Ask({ shared }) {
-  const { photo } = shared;
+  const { photo, served } = shared;
   const [words, setWords] = useState("");
+  const [model, setModel] = useState("");
   const asking = useAsking();
   useLayoutEffect(() => {
     asking.reset();
@@ -25,7 +27,7 @@ export function Ask({ shared }) {
   }, [photo]);
   const ask = (event) => {
     event?.preventDefault();
-    if (words.trim()) asking.start(makeQuestion(PATH, photo, [["question", words.trim()]]));
+    if (words.trim()) asking.start(makeQuestion(PATH, photo, [["model", model], ["question", words.trim()]]));
   };
   const { answer, problem, phase } = asking;
   const overlays = useMemo(() => (answer ? read(answer) : NOTHING), [answer]);
@@ -37,6 +39,10 @@ export function Ask({ shared }) {
           <span>A short question, in English</span>
           <input type="text" value=${words} placeholder="How many dogs are there?" onInput=${({ target }) => setWords(target.value)} />
         </label>
+        <details>
+          <summary>More wishes</summary>
+          <${ModelChoice} models=${modelsFor(served, "answer")} value=${model} onChoose=${setModel} />
+        </details>
         <button type="submit" class="button primary" disabled=${!words.trim() || phase === "busy"}>Ask</button>
       </form>
       <div class="outcome" aria-live="polite" aria-busy=${phase === "busy"}>

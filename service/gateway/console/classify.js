@@ -4,6 +4,7 @@ import { useAsking } from "./asking.js";
 import { Bench } from "./bench.js";
 import { Failure } from "./failure.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./library.js";
+import { ModelChoice, modelsFor } from "./model-choice.js";
 import { NOTHING, explained, faithfulness } from "./overlays.js";
 import { makeQuestion, readLabels } from "./service.js";
 import { Verdict } from "./verdict-card.js";
@@ -109,7 +110,7 @@ function Wishes({ wishes, domain, served, onAsk }) {
   const [text, setText] = useState(wishes.text);
   const [expression, setExpression] = useState(wishes.expression);
   const [candidates, setCandidates] = useState(wishes.candidates);
-  const models = served.models.filter((model) => model.task === "classify" && model.status === "serving" && (domain === "auto" || model.domain === domain));
+  const models = modelsFor(served, "classify").filter((model) => domain === "auto" || model.domain === domain);
   const readsText = models.some((model) => model.reads_text);
   const submit = (event) => {
     event.preventDefault();
@@ -141,14 +142,7 @@ function Wishes({ wishes, domain, served, onAsk }) {
             ${CERTAINTIES.map((share) => html`<option value=${share}>${Math.round(share * 100)} %</option>`)}
           </select>
         </label>
-        <label class="field">
-          <span>Model</span>
-          <select value=${wishes.model} onChange=${({ target }) => onAsk({ model: target.value })}>
-            <option value="">The usual one</option>
-            ${models.map(({ name, version, system, experimental }) => html`
-              <option value=${`${name}@${version}`}>${name} ${version} (${system}${experimental ? ", experimental" : ""})</option>`)}
-          </select>
-        </label>
+        <${ModelChoice} models=${models} value=${wishes.model} onChoose=${(model) => onAsk({ model })} />
         <label class="switch">
           <input type="checkbox" checked=${wishes.explain} onChange=${({ target }) => onAsk({ explain: target.checked })} />
           <span>Ask what it looked at</span>

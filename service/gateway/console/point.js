@@ -4,6 +4,7 @@ import { useAsking } from "./asking.js";
 import { Bench } from "./bench.js";
 import { Failure } from "./failure.js";
 import { html, useLayoutEffect, useMemo, useState } from "./library.js";
+import { ModelChoice, modelsFor } from "./model-choice.js";
 import { NOTHING, colourOf, pointed } from "./overlays.js";
 import { makeQuestion } from "./service.js";
 import { listed, percent, placeOf } from "./words.js";
@@ -16,8 +17,9 @@ const WELCOME = {
 
 /** The panel of the task. */
 export function Point({ shared }) {
-  const { photo } = shared;
+  const { photo, served } = shared;
   const [words, setWords] = useState("");
+  const [model, setModel] = useState("");
   const asking = useAsking();
   useLayoutEffect(() => {
     asking.reset();
@@ -26,7 +28,7 @@ export function Point({ shared }) {
   const expressions = words.split("\n").map((line) => line.trim()).filter(Boolean);
   const ask = (event) => {
     event?.preventDefault();
-    if (expressions.length) asking.start(makeQuestion(PATH, photo, fieldsOf(expressions)));
+    if (expressions.length) asking.start(makeQuestion(PATH, photo, [["model", model], ...fieldsOf(expressions)]));
   };
   const { answer, problem, phase } = asking;
   const overlays = useMemo(() => (answer ? pointed(answer) : NOTHING), [answer]);
@@ -39,6 +41,10 @@ export function Point({ shared }) {
           <textarea rows="3" value=${words} placeholder="the dog on the left" onInput=${({ target }) => setWords(target.value)}></textarea>
           <small>In English, as you would tell it to somebody beside you.</small>
         </label>
+        <details>
+          <summary>More wishes</summary>
+          <${ModelChoice} models=${modelsFor(served, "ground")} value=${model} onChoose=${setModel} />
+        </details>
         <button type="submit" class="button primary" disabled=${!expressions.length || phase === "busy"}>Point at it</button>
       </form>
       <div class="outcome" aria-live="polite" aria-busy=${phase === "busy"}>

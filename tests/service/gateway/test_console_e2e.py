@@ -1,6 +1,6 @@
 """The console in a real Chromium, before a real service: the shipped bundles, and a tiny one of each system.
 
-What it makes of answers that the shipped bundles do not give, `test_console_answers_integration.py` tells.
+What it makes of answers that are hard to come by, `test_console_answers_integration.py` tells.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.service.gateway.browsing import NEAR_PX, TELEPHONE, ConsolePage, find
 from tests.system_bundles import make_system_bundle
 
 ROOT = Path(__file__).parents[3]
-PELICAN = (ROOT / "tests" / "samples" / "white_pelican.jpg").read_bytes()
+PELICAN, DOGS = ((ROOT / "tests" / "samples" / f"{name}.jpg").read_bytes() for name in ("white_pelican", "two_dogs"))
 AMBER = (230, 159, 0)  # the first mark's colour
 
 pytestmark = [
@@ -44,8 +44,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"http://127.0.0.1:{running.port}"
 
 
-def ask(url: str, photo: bytes, **params: Any) -> dict[str, Any]:
-    answer = httpx.post(f"{url}/v1/classify", content=photo, params=params, timeout=PATIENCE_S, trust_env=False)
+def ask(url: str, photo: bytes, task: str = "classify", **params: Any) -> dict[str, Any]:
+    answer = httpx.post(f"{url}/v1/{task}", content=photo, params=params, timeout=PATIENCE_S, trust_env=False)
     told: dict[str, Any] = answer.raise_for_status().json()
     return told
 
@@ -140,6 +140,33 @@ def marks_on_photo(console: ConsolePage, width_px: int) -> list[list[float]]:
         [(x - frame["x"]) / scale, (y - frame["y"]) / scale, width / scale, height / scale]
         for x, y, width, height in drawn
     ]
+
+
+def test_what_words_mean_is_marked_where_the_service_says_it_is(console: ConsolePage, url: str) -> None:
+    told = ask(url, DOGS, "ground", expressions="the dog on the right\na purple elephant")
+    (found, missing), width = told["results"], told["image"]["width"]
+    assert (found["found"], missing["found"]) == (True, False)
+    console.open("point")
+    console.upload("dogs.jpg", DOGS)
+    words = console.panel.get_by_label("One description a line")
+    words.fill("the dog on the right\na purple elephant")
+    console.panel.get_by_text("More wishes").click()
+    console.panel.get_by_label("Model").select_option(label="ground 1.1.0 (referring)")
+    console.panel.get_by_role("button", name="Point at it").click()
+    expect(console.panel.locator(".found li")).to_have_count(2)
+    expect(console.panel.locator(".found li").last).to_contain_text("is not there, it seems")
+    assert marks_on_photo(console, width) == [pytest.approx(list(found["box"].values()), abs=NEAR_PX)]
+
+
+def test_a_question_is_answered_with_the_cells_that_were_read(console: ConsolePage, url: str) -> None:
+    told = ask(url, DOGS, "answer", question="how many dogs are there")
+    console.open("ask")
+    console.upload("dogs.jpg", DOGS)
+    console.panel.get_by_label("A short question, in English").fill("how many dogs are there")
+    console.page.keyboard.press("Enter")
+    assert console.verdict().lower() == told["answers"][0]["answer"]
+    shaded = sum(value == 0 for value in told["kept"]["values"])
+    expect(console.panel.locator("rect.cell")).to_have_count(shaded)
 
 
 def test_a_mark_is_seen_where_it_is(console: ConsolePage, url: str) -> None:
@@ -291,6 +318,15 @@ def test_everybody_can_use_every_view(console: ConsolePage) -> None:
     found += console.faults()
     wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert console.page.evaluate(wide) == 0, "nothing reaches beyond the page"
+    console.page.get_by_role("tab", name="Point").click()
+    console.panel.get_by_role("button", name="Point at it").click()
+    console.panel.locator(".found").wait_for()
+    found += console.faults()
+    console.page.get_by_role("tab", name="Ask").click()
+    console.panel.get_by_role("button", name="Ask", exact=True).click()
+    console.verdict()
+    found += console.faults()
+    assert console.page.evaluate(wide) == 0
     console.page.get_by_role("tab", name="Service").click()
     console.panel.locator(".uplot").first.wait_for()
     found += console.faults()
