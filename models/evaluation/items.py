@@ -49,7 +49,7 @@ def item_of(row: Row) -> Item:
 
 def groups_of(dataset: str, part: Part) -> list[tuple[str, list[bool]]]:
     """Groups of a part that are reported beside it: (name, which items belong)."""
-    if dataset != "cub_birds" or not part.name.endswith("test whole"):
+    if dataset != "cub_birds" or not part.name.partition(", ")[0].endswith("test whole"):
         return []
     first = [class_number(item.class_id) <= _CUB_COMPLETE_CLASSES for item in part.items]
     if all(first) or not any(first):

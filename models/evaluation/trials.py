@@ -33,7 +33,7 @@ from models.evaluation.unknowns import Seen, choose, halves, judge_unknowns, oth
 from models.labels import Label, read_labels
 from models.manifest import Manifest, read_manifest
 from models.preprocess import Pixels, preprocess
-from models.training.data import Dataset, limited, read_dataset
+from models.training.data import DataError, Dataset, limited, read_dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,13 @@ def try_bundle(trial: Trial, run: Run, advance: Callable[[], None]) -> str:
     """All tables as Markdown; `advance` is called after each photo.
 
     Raises:
-        DataError: a collection cannot be read, or the bundle does not know its classes.
+        DataError: a collection cannot be read, or the bundle does not know its classes, or it reads texts.
     """
     manifest = read_manifest(trial.bundle)
+    if manifest.text is not None:
+        raise DataError(
+            f"{manifest.identity} answers where a text comes with the photo; its card tells how far it is trusted"
+        )
     labels = read_labels(trial.bundle / "labels.csv", manifest.levels)
     tried = _Tried(manifest, labels, read_dataset(trial.dataset, trial.data), run, advance)
     sections = [("Sets", _try_sets(tried, trial))]

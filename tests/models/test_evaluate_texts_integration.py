@@ -98,3 +98,9 @@ def test_what_cannot_be_compared_is_one_sentence(arguments: tuple[str, ...], sta
     result = run("compare", *arguments, "--against", "student")
     assert result.exit_code == status
     assert words in " ".join(result.output.split())
+
+
+def test_what_reads_texts_is_not_judged_without_one(store: Path, index: Path) -> None:
+    result = run("trust", store / "teacher" / "1.0.0", "--data", index)
+    assert result.exit_code == 1
+    assert "where a text comes with the photo" in result.output

@@ -80,12 +80,13 @@ def test_a_part_is_judged_with_calibration_before_and_after() -> None:
     assert row.ece < row.ece_raw
 
 
-def test_whole_birds_are_also_judged_by_group() -> None:
-    rows = judge(scored_part("test whole", ["003.A", "050.B", "051.C"]), "cub_birds", 1.0)
+@pytest.mark.parametrize("part", ["test whole", "test whole, own text"])
+def test_whole_birds_are_also_judged_by_group(part: str) -> None:
+    rows = judge(scored_part(part, ["003.A", "050.B", "051.C"]), "cub_birds", 1.0)
     assert [(row.part, row.count) for row in rows] == [
-        ("test whole", 3),
-        ("test whole, classes 1-50", 2),
-        ("test whole, the other classes", 1),
+        (part, 3),
+        (f"{part}, classes 1-50", 2),
+        (f"{part}, the other classes", 1),
     ]
 
 
