@@ -7,6 +7,7 @@ of `uncertain`, texts that do not fit, explanations, and the distance from the p
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,7 +66,7 @@ def gather(subject: Subject, table: LabelTable, trials: Trials, companions: Comp
         ParityError: it does not compute what the model computes, or rounding cost more than `LOSS_LIMIT`.
         DataError: a companion cannot be asked about these photos.
     """
-    graph = Graph(subject.path)
+    graph = Graph(subject.path, threads=os.cpu_count() or 1)  # a clock alone wants one thread
     parity = check_parity(subject.model, graph, _parity_inputs(trials.held_out, subject.preparation))
     held_out = _score(graph, subject, trials.held_out)
     loss = _loss(subject, trials.held_out, held_out)
@@ -83,7 +84,7 @@ def gather(subject: Subject, table: LabelTable, trials: Trials, companions: Comp
         ),
         held_out=sum(len(one.labels) for one in held_out),
         calibration=calibration,
-        latency=(*measure(graph), *measure(Graph(subject.path, threads=2), _PAIR_BATCHES)),
+        latency=(*measure(Graph(subject.path)), *measure(Graph(subject.path, threads=2), _PAIR_BATCHES)),
         size_bytes=subject.path.stat().st_size,
         limit=trials.limit,
         loss=loss,
@@ -131,7 +132,7 @@ def _loss(subject: Subject, parts: Sequence[Part], stored: Sequence[Scored]) -> 
     """The top-1 that the exact file has above the stored one, over all held-out photos."""
     if subject.exact is None:
         return None
-    before, after = (_top1(scored) for scored in (_score(Graph(subject.exact), subject, parts), stored))
+    before, after = (_top1(scored) for scored in (_score(Graph(subject.exact, threads=os.cpu_count() or 1), subject, parts), stored))
     if before - after > LOSS_LIMIT:
         raise ParityError(
             f"rounding the weights costs {100 * (before - after):.2f} points of top-1 on held-out photos; at most "
