@@ -29,6 +29,7 @@ from models.sections import Calibration, LatencyRow
 from models.training.taxonomy import LabelTable
 
 _PARITY_PHOTOS = 16
+_CORES = os.cpu_count() or 1  # photos are put to all of them; only a clock wants one
 _PAIR_BATCHES = (1, 4, 8)
 
 
@@ -66,7 +67,7 @@ def gather(subject: Subject, table: LabelTable, trials: Trials, companions: Comp
         ParityError: it does not compute what the model computes, or rounding cost more than `LOSS_LIMIT`.
         DataError: a companion cannot be asked about these photos.
     """
-    graph = Graph(subject.path, threads=os.cpu_count() or 1)  # a clock alone wants one thread
+    graph = Graph(subject.path, threads=_CORES)
     parity = check_parity(subject.model, graph, _parity_inputs(trials.held_out, subject.preparation))
     held_out = _score(graph, subject, trials.held_out)
     loss = _loss(subject, trials.held_out, held_out)
@@ -132,7 +133,7 @@ def _loss(subject: Subject, parts: Sequence[Part], stored: Sequence[Scored]) -> 
     """The top-1 that the exact file has above the stored one, over all held-out photos."""
     if subject.exact is None:
         return None
-    before, after = (_top1(scored) for scored in (_score(Graph(subject.exact, threads=os.cpu_count() or 1), subject, parts), stored))
+    before, after = (_top1(scored) for scored in (_score(Graph(subject.exact, threads=_CORES), subject, parts), stored))
     if before - after > LOSS_LIMIT:
         raise ParityError(
             f"rounding the weights costs {100 * (before - after):.2f} points of top-1 on held-out photos; at most "
