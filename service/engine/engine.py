@@ -74,7 +74,8 @@ class Engine:
         """
         prepare_decoders()
         self._stores = _resolve(stores)
-        self._shelf = Shelf(self._stores, Loader(device, testing_backends=testing_backends, cache=cache))
+        threads = usable_cores() if device == "cpu" else 1  # a GPU compiles one graph at a time
+        self._shelf = Shelf(self._stores, Loader(device, testing_backends=testing_backends, cache=cache), threads)
         if not self._shelf.bundles:
             raise StartError(f"No bundle can be served from {', '.join(map(str, self._stores))}: {self._refusals()}.")
         self._features = FeatureCache(feature_cache_bytes)

@@ -5,6 +5,7 @@ Owns the choice: ONNX Runtime, loaded when the first bundle wants it, or a fake 
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from models.manifest import BundleError, Manifest
@@ -25,6 +26,7 @@ class Loader:
         self._testing_backends = testing_backends
         self._cache = cache
         self._ort: Backend | None = None
+        self._lock = threading.Lock()
 
     def load(self, folder: Path) -> Bundle:
         """Load one bundle.
@@ -45,8 +47,9 @@ class Loader:
         return FAKES[manifest.backend]()
 
     def _onnx_runtime(self) -> Backend:
-        if self._ort is None:
-            from service.engine.backends.ort import OrtBackend
+        with self._lock:  # bundles may be loaded side by side
+            if self._ort is None:
+                from service.engine.backends.ort import OrtBackend
 
-            self._ort = OrtBackend(self._device, cache=self._cache)
-        return self._ort
+                self._ort = OrtBackend(self._device, cache=self._cache)
+            return self._ort
