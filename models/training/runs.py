@@ -22,8 +22,8 @@ class RunRecord:
     """What a run is: two runs with equal records do the same.
 
     `weights` names what the run started from, a file of published weights, a bundle or a run; `teacher` whom a student
-    learnt from, softened by `tau`. `limit` is the number of photos where not all were used, `held_out` that of classes set aside. `words`
-    counts the ids of the vocabulary that lies in the run's folder. `frozen`: only what stands on top of the backbone was
+    learnt from, softened by `tau`. `limit` is the number of photos where not all were used, `held_out` that of classes
+    set aside. `words` counts the ids of the vocabulary that lies in the run's folder. `frozen`: only what stands on top of the backbone was
     trained. `stages` and `without` are an ablation's.
     """
 
