@@ -7,6 +7,7 @@ of `uncertain`, texts that do not fit, explanations, and the distance from the p
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,10 +27,9 @@ from models.evaluation.items import Part
 from models.progress import progress_bar
 from models.sections import Calibration, LatencyRow
 from models.training.taxonomy import LabelTable
-from service.machine import usable_cores
 
 _PARITY_PHOTOS = 16
-_CORES = usable_cores()  # photos are put to all of them; only a clock wants one
+_CORES = len(os.sched_getaffinity(0))  # photos are put to all of them; only a clock wants one
 _PAIR_BATCHES = (1, 4, 8)
 
 
