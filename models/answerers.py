@@ -1,4 +1,4 @@
-"""Who answers in an evaluation: the engine that serves, so that what is measured is what is served, or a bare graph.
+"""Who answers in an evaluation: the engine that serves, so that what is measured is what is served; a bare graph; a run.
 
 Owns the border between `models.evaluation`, which takes any answerer, and the engine.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import torch
 
 from export.runtime import Graph, Inputs
 from models.calibration import Floats
@@ -19,6 +20,10 @@ from models.evaluation.remote import canonical
 from models.manifest import read_manifest
 from models.preprocess import ImageError, Pixels, preprocess
 from models.sections import TextInput
+from models.text import VOCABULARY_NAME, read_vocabulary
+from models.training.losses import logits_of
+from models.training.runs import load_model
+from models.training.views import to_tensor
 from service.answers import Parameters, Part
 from service.catalog import AUTO, SUBJECT, domain_route
 from service.engine.backends.base import EngineError
@@ -26,15 +31,22 @@ from service.engine.engine import Engine
 from service.engine.tasks.classifier import Classifier
 from service.engine.tasks.subject import Recognised
 from service.errors import FieldmarkError
+from service.gateway.fields import TOP_K_LIMIT
+
+#: Classes told of each photo: all that a request may ask for.
+CLASSES_TOLD = TOP_K_LIMIT
 
 
 class EngineAnswers:
-    """The engine in this process as an answerer: the three steps that a worker takes, with the logits kept."""
+    """The engine in this process as an answerer: the three steps that a worker takes, with the logits kept.
 
-    def __init__(self, engine: Engine, route: str, top_k: int, locate: bool) -> None:
-        self._plan = engine.plan(SUBJECT if locate else route)
+    `store` is the folder of bundles, `route` what a request would be queued under; every class is told that a service may be
+    asked for. With `locate` the bundle is shown what a detector of the store finds.
+    """
+
+    def __init__(self, store: Path, route: str, locate: bool = False) -> None:
+        self._plan = Engine([store]).plan(SUBJECT if locate else route)
         self._route = route
-        self._top_k = top_k
         self._find = domain_route("locate", AUTO) if locate else None
 
     def __call__(self, photo: bytes, text: str | None = None) -> Answered:
@@ -49,7 +61,7 @@ class EngineAnswers:
         return Answered(canonical(msgspec.to_builtins(answer)), logits)
 
     def _parameters(self, text: str | None) -> Parameters:
-        asked = Parameters(top_k=self._top_k, text=text)
+        asked = Parameters(top_k=CLASSES_TOLD, text=text)
         if self._find is None:
             return asked
         return Parameters(parts=(Part(self._find, Parameters()), Part(self._route, asked)))
@@ -77,6 +89,32 @@ class Withheld:
         except ImageError as error:
             raise Refused(str(error)) from error
         logits = np.asarray(self._run(pixels[None])["logits"][0], np.float64)
+        return Answered(canonical({"best": int(logits.argmax())}), logits)
+
+
+class RunAnswers:
+    """The averaged model of a training run, before any export: a row of an ablation needs no bundle."""
+
+    def __init__(self, folder: Path) -> None:
+        record, model, _ = load_model(folder)
+        self._size_px, self._fit = record.size_px, record.fit
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._model = model.to(self._device)
+        self._vocabulary = None if record.words is None else read_vocabulary(folder / VOCABULARY_NAME)
+
+    def __call__(self, photo: bytes, text: str | None = None) -> Answered:
+        """The logits of one photo, with the text where the model reads it."""
+        try:
+            pixels, _ = preprocess(photo, self._size_px, self._fit)
+        except ImageError as error:
+            raise Refused(str(error)) from error
+        phrases = None
+        if self._vocabulary is not None:
+            ids = self._vocabulary.encode(self._vocabulary.known_phrases(text or ""))
+            phrases = torch.from_numpy(ids)[None].to(self._device)
+        with torch.inference_mode():
+            found = logits_of(self._model, to_tensor([pixels]).to(self._device), phrases)[0]
+        logits = found.double().cpu().numpy()
         return Answered(canonical({"best": int(logits.argmax())}), logits)
 
 

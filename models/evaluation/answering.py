@@ -1,12 +1,14 @@
 """How good answerers are: accuracy by kind of question, near answers, cells read, and what the photo is worth.
 
 Owns which figures there are and how they are shown. Runs under one name are seeds, which are averaged question by
-question; intervals are bootstraps that resample photos, since the questions about a photo are not independent. A control
-that was trained without photos tells what the words alone give away.
+question; intervals are bootstraps that resample photos, since the questions about a photo are not independent, and for
+differences seeds, too. A control that was trained without photos tells what the words alone give away, the commonest
+answer to each kind of question what needs no model.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ import numpy.typing as npt
 from models.calibration import Floats
 from models.evaluation.figures import table
 from models.evaluation.metrics import Bools, bootstrap, paired
+from models.evaluation.significance import paired_seeds
 from models.evaluation.wordnet import WORDNET_FOLDER, Nouns, read_nouns
 from models.evaluation.wups import answer_score
 from models.training.answering.course import gather_lessons
@@ -31,21 +34,28 @@ Names = npt.NDArray[np.str_]
 THRESHOLDS = (0.9, 0.0)
 #: The source whose answers are people's own words, which may be nearly right.
 _ROOMS = "rooms"
+#: The answerer that needs no model: of each kind the answer that is commonest in training.
+COMMONEST = "commonest answer"
 _DRAWN = ("relational", "non-relational")
 
 
 @dataclass(frozen=True, slots=True)
 class Answerer:
-    """The runs of one name: for each question how often it was right, the share of cells read, and the WUPS scores.
+    """The runs of one name: which questions each run had right, bool [runs, n], and in the mean of the runs the share of
+    cells read, f64 [n], and the WUPS scores, f64 [thresholds, n].
 
-    All are f64 [n]; `near` has one row a threshold and is empty where there is no WordNet or no room is asked about.
+    `near` is empty where there is no WordNet or no room is asked about.
     """
 
     name: str
-    seeds: int
-    right: Floats
+    runs: Bools
     kept: Floats
     near: Floats
+
+    @property
+    def right(self) -> Floats:
+        """How often each question was right, f64 [n]."""
+        return np.asarray(self.runs.mean(axis=0), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +90,28 @@ def measure_runs(
         replies = reply(one.model, lessons, lessons.rows(split))
         picks = [one.record.answers[pick] for pick in replies.picks]
         found.setdefault(name, []).append(judge(name, questions, picks, replies.kept, nouns))
-    return Measured(questions, tuple(_mean(seeds) for seeds in found.values()), lacks_nouns(questions, nouns))
+    answerers = [_together(seeds) for seeds in found.values()]
+    common = commonest([one for part in asked for one in part.questions if one.split == "train"])
+    picks = [common.get(one.kind, "") for one in questions]
+    answerers.append(judge(COMMONEST, questions, picks, np.zeros(len(questions)), nouns))
+    return Measured(questions, tuple(answerers), lacks_nouns(questions, nouns))
+
+
+def commonest(questions: Sequence[Question]) -> dict[str, str]:
+    """The answer that is right most often, by kind of question, where one item is the whole answer; of equals the first."""
+    counts: dict[str, Counter[str]] = {}
+    for one in questions:
+        if len(one.answers) == 1:
+            counts.setdefault(one.kind, Counter()).update(one.answers)
+    return {kind: min(found, key=lambda answer: (-found[answer], answer)) for kind, found in counts.items()}
 
 
 def judge(
     name: str, questions: Sequence[Question], picks: Sequence[str], kept: Floats, nouns: Nouns | None
 ) -> Answerer:
     """What one run is worth, from its answers to the questions and the shares of the cells that it read."""
-    right = np.array([is_right(*pair) for pair in zip(questions, picks, strict=True)], np.float64)
-    return Answerer(name, 1, right, kept, _near(nouns, questions, picks))
+    right = np.array([is_right(*pair) for pair in zip(questions, picks, strict=True)], np.bool_)
+    return Answerer(name, right[None], kept, _near(nouns, questions, picks))
 
 
 def lacks_nouns(questions: Sequence[Question], nouns: Nouns | None) -> bool:
@@ -120,9 +143,9 @@ def _near(nouns: Nouns | None, questions: Sequence[Question], picks: Sequence[st
     return scores
 
 
-def _mean(seeds: Sequence[Answerer]) -> Answerer:
-    right, kept, near = (np.mean([getattr(one, name) for one in seeds], axis=0) for name in ("right", "kept", "near"))
-    return Answerer(seeds[0].name, len(seeds), right, kept, near)
+def _together(seeds: Sequence[Answerer]) -> Answerer:
+    kept, near = (np.mean([getattr(one, name) for one in seeds], axis=0) for name in ("kept", "near"))
+    return Answerer(seeds[0].name, np.concatenate([one.runs for one in seeds]), kept, near)
 
 
 def _group(question: Question) -> str:
@@ -170,7 +193,7 @@ def to_markdown(measured: Measured, against: str | None = None) -> str:
 
 
 def _table(one: Answerer, masks: Mapping[str, Bools], photos: Names, has_near: bool) -> str:
-    seeds = f", mean of {one.seeds} seeds" if one.seeds > 1 else ""
+    seeds = f", mean of {len(one.runs)} seeds ({_spread(one.runs)} over all)" if len(one.runs) > 1 else ""
     near = [f"WUPS@{threshold}" for threshold in THRESHOLDS] if has_near else []
     lines = [["questions", "number", "accuracy", "95 % interval", "cells read", *near]]
     for name, mask in masks.items():
@@ -184,9 +207,19 @@ def _table(one: Answerer, masks: Mapping[str, Bools], photos: Names, has_near: b
     return f"{one.name}{seeds}\n\n{table(lines)}"
 
 
+def _spread(runs: Bools) -> str:
+    """Each run's accuracy, then their standard deviation."""
+    shares = 100 * runs.mean(axis=1)
+    return f"{', '.join(f'{share:.2f}' for share in shares)}; sd {shares.std(ddof=1):.2f}"
+
+
 def _differences(one: Answerer, control: Answerer, masks: Mapping[str, Bools], photos: Names) -> str:
     lines = [["questions", "difference", "95 % interval"]]
     for name, mask in masks.items():
-        found = paired(one.right[mask], control.right[mask], list(photos[mask]))
+        ours, theirs, asked = one.runs[:, mask], control.runs[:, mask], list(photos[mask])
+        if len(ours) == len(theirs) == 1:
+            found = paired(ours[0], theirs[0], asked)
+        else:
+            found, _ = paired_seeds(ours, theirs, asked)
         lines.append([name, f"{100 * found.mean:+.2f}", f"{100 * found.low:+.2f} to {100 * found.high:+.2f}"])
     return f"{one.name} minus {control.name}, points\n\n{table(lines)}"

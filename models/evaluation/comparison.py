@@ -1,9 +1,9 @@
 """Systems side by side on the same photos: paired differences with intervals, what they allow to say, papers' figures.
 
 A row is what one system made of one part, read from the report that its evaluation wrote; several reports under one name
-are seeds of one system and are averaged photo by photo. Each row is compared with the reference on the photos that both
-have. The rules: "better" where the 95 % interval of the difference excludes 0, "at least as good" where its lower end is
-above -1.5 points.
+are runs of one system from several seeds, and count on average. Each row is compared with the reference on the photos
+that both have. The rules: "better" where the 95 % interval of the difference excludes 0 and so does the test, for all
+comparisons of the table together; "at least as good" where the interval's lower end is above -1.5 points.
 
 The papers' figures are theirs, at 448 px on larger backbones, trained on the original photos: an aim, no fair row.
 """
@@ -14,15 +14,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from models.evaluation.figures import table
-from models.evaluation.metrics import Interval, bootstrap, paired
-from models.evaluation.report import ANSWERS_NAME
+from models.evaluation.metrics import Bools, Interval, bootstrap, paired
+from models.evaluation.report import ANSWERS_NAME, FIGURES_NAME, Effort
+from models.evaluation.significance import holm, mcnemar, paired_seeds
 from models.training.data import DataError, read_csv
 
 MARGIN = 0.015
-HEADER = ("part", "system", "photos", "top-1", "95 % interval", "against {}", "95 % interval", "verdict")
+LEVEL = 0.05
+HEADER = ("part", "system", "photos", "top-1", "95 % interval", "against {}", "95 % interval", "p", "verdict")
+EFFORT_HEADER = ("steps", "CPU min")
 
 #: Top-1 in per cent as published, by the data set's name, with the backbone.
 PAPERS: dict[str, tuple[str, ...]] = {
@@ -38,58 +42,88 @@ PAPERS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How often each photo of a part was right, by photo: 0 or 1, or between where seeds are averaged."""
+    """Whether each photo of a part was right, by photo, in each run of a system; and what the runs cost, where known."""
 
     system: str
     part: str
-    right: Mapping[str, float]
+    runs: tuple[Mapping[str, bool], ...]
+    efforts: tuple[Effort, ...] = ()
 
     @property
     def base(self) -> str:
         """The part without what was told beside its photos: rows of one base can be paired."""
         return self.part.partition(", ")[0]
 
+    def hits(self, photos: Sequence[str]) -> Bools:
+        """Bool [runs, photos]."""
+        return np.array([[run[photo] for photo in photos] for run in self.runs], np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """By how much a row is right more often than the reference, and how likely so much is by chance."""
+
+    interval: Interval
+    p: float
+
+
+class _Cost(msgspec.Struct):
+    """Of an evaluation's figures what a row needs beside its answers."""
+
+    effort: Effort | None = None
+
 
 def read_rows(reports: Iterable[tuple[str, Path]]) -> list[Row]:
-    """The rows of reports, each with the name to show; those of one name and part are averaged.
+    """The rows of reports, each with the name to show; those of one name and part are runs of one row.
 
     Raises:
-        DataError: a folder holds no report with answers, or seeds were put to different photos.
+        DataError: a folder holds no report with answers, or runs of one name were put to different photos.
     """
-    found: dict[tuple[str, str], list[dict[str, float]]] = {}
+    found: dict[tuple[str, str], list[tuple[dict[str, bool], Effort | None]]] = {}
     for system, folder in reports:
-        seeds: dict[str, dict[str, float]] = {}
+        parts: dict[str, dict[str, bool]] = {}
         for line in read_csv(folder / ANSWERS_NAME, ("part", "photo", "class_id", "answered")):
-            seeds.setdefault(line["part"], {})[line["photo"]] = float(line["answered"] == line["class_id"])
-        for part, right in seeds.items():
-            found.setdefault((system, part), []).append(right)
-    return [Row(system, part, _averaged(system, part, seeds)) for (system, part), seeds in found.items()]
+            parts.setdefault(line["part"], {})[line["photo"]] = line["answered"] == line["class_id"]
+        effort = _read_effort(folder / FIGURES_NAME)
+        for part, right in parts.items():
+            found.setdefault((system, part), []).append((right, effort))
+    return [_row(system, part, runs) for (system, part), runs in found.items()]
 
 
-def _averaged(system: str, part: str, seeds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    if any(seed.keys() != seeds[0].keys() for seed in seeds):
+def _read_effort(path: Path) -> Effort | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Cost).effort
+    except (OSError, msgspec.DecodeError) as error:
+        raise DataError(f"{path} cannot be read as the figures of an evaluation: {error}") from error
+
+
+def _row(system: str, part: str, found: Sequence[tuple[dict[str, bool], Effort | None]]) -> Row:
+    runs = tuple(right for right, _ in found)
+    if any(run.keys() != runs[0].keys() for run in runs):
         raise DataError(f"the reports named {system!r} were made on different photos of {part!r}")
-    return {photo: float(np.mean([seed[photo] for seed in seeds])) for photo in seeds[0]}
+    return Row(system, part, runs, tuple(effort for _, effort in found if effort is not None))
 
 
-def difference(row: Row, reference: Row) -> Interval:
-    """By how much a row is right more often than the reference, on the photos that both have.
+def difference(row: Row, reference: Row) -> Difference:
+    """A row against the reference, on the photos that both have; McNemar's test of single runs, else the bootstrap's.
 
     Raises:
         DataError: they share no photo.
     """
-    photos = sorted(row.right.keys() & reference.right.keys())
+    photos = sorted(row.runs[0].keys() & reference.runs[0].keys())
     if not photos:
         raise DataError(f"{row.system} and {reference.system} were put to no common photo of {row.base!r}")
-    ours, theirs = (np.array([one.right[photo] for photo in photos]) for one in (row, reference))
-    return paired(ours, theirs, photos)
+    ours, theirs = row.hits(photos), reference.hits(photos)
+    if len(ours) == len(theirs) == 1:
+        return Difference(paired(ours[0], theirs[0], photos), mcnemar(ours[0], theirs[0]))
+    return Difference(*paired_seeds(ours, theirs, photos))
 
 
-def verdict(found: Interval) -> str:
-    """What a difference allows to say."""
-    if found.low > 0:
+def verdict(found: Interval, p: float) -> str:
+    """What a difference allows to say; `p` counts how many were looked at."""
+    if found.low > 0 and p < LEVEL:
         return "better"
-    if found.high < 0:
+    if found.high < 0 and p < LEVEL:
         return "worse, within the margin" if found.low > -MARGIN else "worse"
     return "at least as good" if found.low > -MARGIN else "undecided"
 
@@ -105,20 +139,41 @@ def to_markdown(rows: Sequence[Row], reference: str, dataset: str) -> str:
             f"no report is named {reference!r}; there are {', '.join(sorted({row.system for row in rows}))}"
         )
     bases = {row.base: row for row in reversed(rows) if row.system == reference}
-    header = tuple(cell.format(reference) for cell in HEADER)
     ordered = sorted(rows, key=lambda row: row.base)
-    lines = [header, *(_cells(row, bases.get(row.base)) for row in ordered)]
+    found = [_against(row, bases.get(row.base)) for row in ordered]
+    corrected = iter(holm([one.p for one in found if one is not None]))
+    has_effort = any(row.efforts for row in rows)
+    header = (*(cell.format(reference) for cell in HEADER), *(EFFORT_HEADER if has_effort else ()))
+    lines = [header]
+    for row, one in zip(ordered, found, strict=True):
+        compared = ("", "", "", "") if one is None else _compared(one.interval, next(corrected))
+        lines.append((*_shares(row), *compared, *(_effort(row) if has_effort else ())))
     papers = "".join(f"- {line}\n" for line in PAPERS.get(dataset, ()))
     return table(lines) + (f"\nThe papers' own figures, at 448 px:\n\n{papers}" if papers else "")
 
 
-def _cells(row: Row, reference: Row | None) -> tuple[str, ...]:
-    photos = list(row.right)
-    values = np.array([row.right[photo] for photo in photos])
+def _against(row: Row, reference: Row | None) -> Difference | None:
+    return None if reference is None or reference is row else difference(row, reference)
+
+
+def _shares(row: Row) -> tuple[str, ...]:
+    photos = list(row.runs[0])
+    values = row.hits(photos).mean(axis=0)
     low, high = bootstrap(values, photos)
-    shares = (f"{len(photos):,}", f"{100 * values.mean():.2f}", f"{100 * low:.2f} - {100 * high:.2f}")
-    if reference is None or reference is row:
-        return row.part, row.system, *shares, "", "", ""
-    found = difference(row, reference)
+    runs = f", {len(row.runs)} runs" if len(row.runs) > 1 else ""
+    interval = f"{100 * low:.2f} - {100 * high:.2f}"
+    return row.part, f"{row.system}{runs}", f"{len(photos):,}", f"{100 * values.mean():.2f}", interval
+
+
+def _compared(found: Interval, p: float) -> tuple[str, ...]:
     interval = f"{100 * found.low:+.2f} to {100 * found.high:+.2f}"
-    return row.part, row.system, *shares, f"{100 * found.mean:+.2f}", interval, verdict(found)
+    return f"{100 * found.mean:+.2f}", interval, f"{p:.3f}", verdict(found, p)
+
+
+def _effort(row: Row) -> tuple[str, ...]:
+    """Steps and CPU minutes of a run, in the mean; blank where they are not known of all."""
+    if len(row.efforts) < len(row.runs):
+        return "", ""
+    steps = np.mean([effort.steps for effort in row.efforts])
+    noted = [effort.cpu_s for effort in row.efforts if effort.cpu_s is not None]
+    return f"{steps:,.0f}", f"{np.mean(noted) / 60:.0f}" if len(noted) == len(row.efforts) else ""

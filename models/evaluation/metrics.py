@@ -21,7 +21,7 @@ Bools = npt.NDArray[np.bool_]
 
 RESAMPLES = 10_000
 _Z = 1.959964  # the 97.5 % quantile of the normal distribution
-_RESAMPLES_AT_ONCE = 250
+RESAMPLES_AT_ONCE = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ def bootstrap(values: npt.NDArray[np.generic], photos: Sequence[str], seed: int 
     sizes = np.bincount(group).astype(np.float64)
     rng = np.random.default_rng(seed)
     means = []
-    for _ in range(RESAMPLES // _RESAMPLES_AT_ONCE):
-        drawn = rng.integers(0, len(names), (_RESAMPLES_AT_ONCE, len(names)))
+    for _ in range(RESAMPLES // RESAMPLES_AT_ONCE):
+        drawn = rng.integers(0, len(names), (RESAMPLES_AT_ONCE, len(names)))
         means.append(sums[drawn].sum(1) / sizes[drawn].sum(1))
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return float(low), float(high)

@@ -23,11 +23,23 @@ from models.labels import Label
 SHOWN_LIMIT = 20
 #: What was answered photo by photo; `models.evaluation.comparison` pairs systems by it.
 ANSWERS_NAME = "answers.csv"
+FIGURES_NAME = "figures.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What a run cost so far: optimiser steps, and CPU time of the process in seconds, where all of it was noted."""
+
+    steps: int
+    cpu_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The figures of a model on parts of a data set; `compared` photos were put to a service too."""
+    """The figures of a model on parts of a data set; `compared` photos were put to a service too.
+
+    `effort` is there where the model is a run.
+    """
 
     model: str
     dataset: str
@@ -36,6 +48,7 @@ class Report:
     failures: tuple[str, ...]
     compared: int
     differences: tuple[str, ...]
+    effort: Effort | None = None
 
     @property
     def is_clean(self) -> bool:
@@ -43,7 +56,14 @@ class Report:
         return not self.failures and not self.differences
 
 
-def make_report(model: str, dataset: str, temperature: float, parts: Sequence[Asked], is_compared: bool) -> Report:
+def make_report(
+    model: str,
+    dataset: str,
+    temperature: float,
+    parts: Sequence[Asked],
+    is_compared: bool = False,
+    effort: Effort | None = None,
+) -> Report:
     """Judge what was answered."""
     rows = [row for asked in parts for row in judge(asked.scored, dataset, temperature)]
     failures = tuple(failure for asked in parts for failure in asked.failures)
@@ -56,6 +76,7 @@ def make_report(model: str, dataset: str, temperature: float, parts: Sequence[As
         failures=failures,
         compared=answered + len(failures) if is_compared else 0,
         differences=tuple(difference for asked in parts for difference in asked.differences),
+        effort=effort,
     )
 
 
@@ -80,7 +101,7 @@ def to_json(report: Report) -> bytes:
 def write_report(folder: Path, report: Report, parts: Sequence[Asked], labels: Sequence[Label]) -> None:
     """Write `report.md`, `figures.json`, all answers and, for each part, a table of its classes and two plots."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "figures.json").write_bytes(msgspec.json.format(to_json(report), indent=2) + b"\n")
+    (folder / FIGURES_NAME).write_bytes(msgspec.json.format(to_json(report), indent=2) + b"\n")
     lines = [f"# {report.model} on {report.dataset}\n", markdown(report.figures)]
     answered = [asked.scored for asked in parts if len(asked.scored.labels)]
     _write_answers(folder / ANSWERS_NAME, answered, report.temperature, labels)

@@ -127,7 +127,7 @@ class Run:
         rng = np.random.default_rng((self.seed, self.epoch))
         generator = torch.Generator().manual_seed(self.seed * 1000 + self.epoch)
         losses: list[float] = []
-        started = time.monotonic()
+        started, cpu_started = time.monotonic(), time.process_time()
         for batch in batches:
             moment = Moment(self.epoch / self.schedule.epochs, self._step / self._steps, generator)
             blended = _mixup(batch, self.schedule.mixup_share, rng)
@@ -135,7 +135,8 @@ class Run:
         self.epoch += 1
         self.save()
         mean = float(np.mean(losses)) if losses else math.nan
-        self.log(epoch=self.epoch, loss=round(mean, 4), seconds=round(time.monotonic() - started, 1))
+        seconds, cpu_s = time.monotonic() - started, time.process_time() - cpu_started
+        self.log(epoch=self.epoch, loss=round(mean, 4), seconds=round(seconds, 1), cpu_s=round(cpu_s, 1))
         return mean
 
     def end_with(self, averaged: Mapping[str, Tensor], blend: float) -> None:

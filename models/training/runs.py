@@ -5,6 +5,7 @@ The file is `records`' part, the state the loop's, the numbers the recipes'.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from models.pma import Part
 from models.preprocess import Fit
 from models.systems import Build, Setting, System, build
 from models.training.data import DataError, Dataset, hold_out_classes, read_dataset
+from models.training.loop import HISTORY_NAME
 from models.training.records import read_record_as, read_state
 
 
@@ -87,6 +89,16 @@ def dataset_of(record: RunRecord, root: Path) -> Dataset:
     if dataset.class_ids != record.class_ids:
         raise DataError(f"{root} has other classes than the run was trained on")
     return dataset
+
+
+def effort_of(folder: Path) -> tuple[int, float | None]:
+    """Optimiser steps of the run in `folder`, and its CPU time in seconds; None where an epoch's was not noted."""
+    steps = int(read_state(folder)["step"])
+    lines = map(json.loads, (folder / HISTORY_NAME).read_text(encoding="utf-8").splitlines())
+    epochs = [line for line in lines if "loss" in line]
+    if any("cpu_s" not in epoch for epoch in epochs):
+        return steps, None
+    return steps, sum(float(epoch["cpu_s"]) for epoch in epochs)
 
 
 def load_model(folder: Path) -> tuple[RunRecord, nn.Module, Reached]:

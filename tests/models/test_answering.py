@@ -17,7 +17,15 @@ from typer.testing import CliRunner
 import models.cli
 from models.backbones import SPECS, MobileNet, _efficientnet_key
 from models.evaluation import answering
-from models.evaluation.answering import Answerer, Measured, groups_of, measure_runs, to_markdown
+from models.evaluation.answering import (
+    COMMONEST,
+    Answerer,
+    Measured,
+    commonest,
+    groups_of,
+    measure_runs,
+    to_markdown,
+)
 from models.preprocess import preprocess
 from models.text.questions import build_question_vocabulary
 from models.training.answering import course
@@ -191,9 +199,10 @@ def test_photos_are_answered_from_cells_that_runs_share(rooms: Path, weights: Pa
 
     names = [("seen", tmp_path / "one"), ("seen", tmp_path / "two"), ("blind", tmp_path / "blind")]
     measured = measure_runs(names, rooms, tmp_path / "cells", "test")
-    assert [(one.name, one.seeds) for one in measured.answerers] == [("seen", 2), ("blind", 1)]
+    assert [(one.name, len(one.runs)) for one in measured.answerers] == [("seen", 2), ("blind", 1), (COMMONEST, 1)]
     text = to_markdown(measured, "blind")
     assert "seen, mean of 2 seeds" in text
+    assert "commonest answer minus blind, points" in text
     assert "seen minus blind, points" in text
 
 
@@ -245,17 +254,41 @@ def test_rows_of_the_table_are_sources_kinds_and_all() -> None:
 
 def test_the_table_tells_what_the_photo_is_worth() -> None:
     asked = tuple(question(f"p{n}", "rooms thing", "x") for n in range(40))
-    right, half = np.ones(40), np.tile([0.0, 1.0], 20)
-    near = np.stack([right, right])
+    right, half = np.ones((5, 40), bool), np.tile([False, True], (5, 20))
+    near = np.ones((2, 40))
     measured = Measured(
         asked,
-        (Answerer("seen", 5, right, np.full(40, 0.25), near), Answerer("blind", 5, half, np.full(40, 0.25), near)),
+        (Answerer("seen", right, np.full(40, 0.25), near), Answerer("blind", half, np.full(40, 0.25), near)),
         lacks_wordnet=False,
     )
     text = to_markdown(measured, "blind")
+    assert "blind, mean of 5 seeds (50.00, 50.00, 50.00, 50.00, 50.00; sd 0.00 over all)" in text
     assert "| rooms       |     40 |   100.00 | 100.00 - 100.00 |       25.0 |   100.00 |   100.00 |" in text
     assert "+50.00" in text
     assert "No WUPS" not in text
+
+
+def test_seeds_that_differ_much_leave_a_difference_open() -> None:
+    asked = tuple(question(f"p{n}", "rooms thing", "x") for n in range(200))
+    near = np.zeros((0, 200))
+    runs = np.array([[place < right for place in range(200)] for right in (60, 100, 140)])
+    shaky, steady = (Answerer(name, found, np.ones(200), near) for name, found in (("a", runs), ("b", runs[1:2])))
+    text = to_markdown(Measured(asked, (shaky, steady), lacks_wordnet=False), "b")
+    low, high = map(float, text.splitlines()[-1].split("|")[3].split(" to "))
+    assert low < -10 < 10 < high
+    assert "(30.00, 50.00, 70.00; sd 20.00 over all)" in text
+
+
+def test_the_commonest_answer_is_that_of_a_kind() -> None:
+    asked = [
+        question("a", "count", "2"),
+        question("b", "count", "1"),
+        question("c", "count", "1"),
+        question("d", "colour", "red", "blue"),
+        question("e", "colour", "blue", "red"),
+        question("f", "colour", "white"),
+    ]
+    assert commonest(asked) == {"count": "1", "colour": "white"}
 
 
 def test_without_wordnet_the_table_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -263,7 +296,9 @@ def test_without_wordnet_the_table_says_so(monkeypatch: pytest.MonkeyPatch, tmp_
     asked = (question("p", "rooms thing", "x"),)
     assert answering.nouns_for(asked) is None
     assert answering.lacks_nouns(asked, None)
-    measured = Measured(asked, (Answerer("seen", 1, np.ones(1), np.ones(1), np.zeros((0, 1))),), lacks_wordnet=True)
+    measured = Measured(
+        asked, (Answerer("seen", np.ones((1, 1), bool), np.ones(1), np.zeros((0, 1))),), lacks_wordnet=True
+    )
     assert "Debian's wordnet-base" in to_markdown(measured)
 
 

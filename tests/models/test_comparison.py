@@ -12,25 +12,25 @@ from models.training.data import DataError
 
 
 def row(system: str, right: str, part: str = "test crop") -> Row:
-    return Row(system, part, {f"photo {number}": float(sign) for number, sign in enumerate(right)})
+    return Row(system, part, ({f"photo {number}": sign == "1" for number, sign in enumerate(right)},))
 
 
 def test_a_difference_counts_only_photos_that_both_have() -> None:
     found = difference(row("a", "1111"), row("b", "10"))
-    assert found.mean == 0.5
+    assert found.interval.mean == 0.5
 
 
 def test_systems_that_err_on_the_same_photos_are_told_apart_by_few() -> None:
     right = "1" * 700 + "0" * 300
     better = "1" * 720 + "0" * 280
-    found = difference(row("a", better), row("b", right))
+    found = difference(row("a", better), row("b", right)).interval
     assert found.mean == pytest.approx(0.02)
     assert 0.01 < found.low < 0.02 < found.high < 0.03
 
 
 def test_no_common_photo_is_an_error() -> None:
     with pytest.raises(DataError, match="no common photo"):
-        difference(Row("a", "test crop", {"x": 1.0}), Row("b", "test crop", {"y": 1.0}))
+        difference(Row("a", "test crop", ({"x": True},)), Row("b", "test crop", ({"y": True},)))
 
 
 @pytest.mark.parametrize(
@@ -44,21 +44,46 @@ def test_no_common_photo_is_an_error() -> None:
     ],
 )
 def test_the_rules_say_what_an_interval_allows(low: float, high: float, word: str) -> None:
-    assert verdict(Interval((low + high) / 2, low, high)) == word
+    assert verdict(Interval((low + high) / 2, low, high), p=0.01) == word
 
 
-def write_report(folder: Path, answers: str) -> Path:
+def test_what_may_be_chance_among_many_comparisons_is_not_called_better_or_worse() -> None:
+    assert verdict(Interval(0.01, 0.001, 0.02), p=0.2) == "at least as good"
+    assert verdict(Interval(-0.02, -0.03, -0.001), p=0.2) == "undecided"
+
+
+def write_report(folder: Path, answers: str, figures: str = "{}") -> Path:
     folder.mkdir()
+    (folder / "figures.json").write_text(figures)
     lines = ["part,photo,class_id,answered,probability"]
     lines += [f"{part},{place},a,{sign},0.5" for part in ("test crop",) for place, sign in enumerate(answers)]
     (folder / "answers.csv").write_text("\n".join(lines) + "\n")
     return folder
 
 
-def test_reports_of_one_name_are_seeds_and_are_averaged(tmp_path: Path) -> None:
+def test_reports_of_one_name_are_runs_of_one_row(tmp_path: Path) -> None:
     reports = [("plain", write_report(tmp_path / "0", "ab")), ("plain", write_report(tmp_path / "1", "aa"))]
     (found,) = read_rows(reports)
-    assert found == Row("plain", "test crop", {"0": 1.0, "1": 0.5})
+    assert found == Row("plain", "test crop", ({"0": True, "1": False}, {"0": True, "1": True}))
+    assert "| test crop | plain, 2 runs |      2 | 75.00 |" in to_markdown([found], "plain", "folder")
+
+
+def test_what_the_runs_cost_stands_beside_their_rows_where_it_is_known(tmp_path: Path) -> None:
+    costs = ('{"effort": {"steps": 100, "cpu_s": 600}}', '{"effort": {"steps": 200, "cpu_s": null}}', "{}")
+    reports = [(str(place), write_report(tmp_path / str(place), "ab", cost)) for place, cost in enumerate(costs)]
+    lines = to_markdown(read_rows(reports), "0", "folder").splitlines()
+    assert [[cell.strip() for cell in line.split("|")[-3:-1]] for line in lines[:1] + lines[2:]] == [
+        ["steps", "CPU min"],
+        ["100", "10"],
+        ["200", ""],
+        ["", ""],
+    ]
+
+
+def test_a_report_without_its_figures_is_refused(tmp_path: Path) -> None:
+    (write_report(tmp_path / "0", "ab") / "figures.json").unlink()
+    with pytest.raises(DataError, match=r"figures\.json cannot be read"):
+        read_rows([("plain", tmp_path / "0")])
 
 
 def test_seeds_on_other_photos_are_refused(tmp_path: Path) -> None:

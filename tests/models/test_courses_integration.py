@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from models import examination
 from models.backbones import SPECS
+from models.evaluation.report import Effort
 from models.systems import System
 from models.text import VOCABULARY_NAME, read_vocabulary
 from models.training.commission import Commission, run_commission, start_of_run
@@ -20,7 +23,8 @@ from models.training.loop import HISTORY_NAME
 from models.training.material import KeptMaps, Photos
 from models.training.recipes import plain, systems
 from models.training.recipes.base import Recipe
-from models.training.runs import dataset_of, load_model, read_record
+from models.training.records import read_state
+from models.training.runs import dataset_of, effort_of, load_model, read_record
 from models.training.teachers import read_teacher
 from models.vit import VIT_SHAPES, ViTShape
 from tests.photosets import COLOURS, RECIPE, TINY, TINY_PX, write_photo
@@ -229,3 +233,27 @@ def test_held_out_classes_are_no_outputs(index: Path, tmp_path: Path) -> None:
         dataset_of(replace(record, held_out=0), index)
     with pytest.raises(DataError, match="3 classes; 2 cannot be held out"):
         run_commission(replace(commission("plain", index, tmp_path / "other"), held_out=2))
+
+
+@pytest.mark.parametrize("system", ["plain", "pma", "rams_trans"])
+def test_a_run_is_measured_as_it_validated_with_what_it_cost(
+    system: System, index: Path, whole_run: Callable[[System], Path], tmp_path: Path
+) -> None:
+    run = whole_run(system)
+    photos = examination.Photos("folder", index, splits=("validation",), text="own" if system == "pma" else None)
+    found = examination.examine_run(run, photos)
+    *epochs, last = (json.loads(line) for line in (run / HISTORY_NAME).read_text().splitlines())
+    (figures,) = found.report.figures
+    assert figures.top1.value == pytest.approx(last["validation"]["whole"], abs=1e-4)
+    assert [label.class_id for label in found.labels] == sorted(COLOURS)
+    noted = [epoch["cpu_s"] for epoch in epochs if "loss" in epoch]
+    assert found.report.effort == Effort(steps=read_state(run)["step"], cpu_s=pytest.approx(sum(noted)))
+
+
+def test_what_a_run_cost_is_unknown_where_an_epoch_did_not_note_it(
+    whole_run: Callable[[System], Path], tmp_path: Path
+) -> None:
+    shutil.copytree(whole_run("plain"), tmp_path / "run")
+    history = tmp_path / "run" / HISTORY_NAME
+    history.write_text(history.read_text().replace('"cpu_s"', '"cpu_time"', 1))
+    assert effort_of(tmp_path / "run")[1] is None

@@ -159,7 +159,10 @@ def test_a_service_that_is_not_there_is_a_difference_with_its_reason(store: Path
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        ((), 2, "give --bundle or --model"),
+        ((), 2, "give one of --bundle, --model and --run"),
+        (("--model", "colours", "--run", "here"), 2, "give one of --bundle, --model and --run"),
+        (("--run", "nowhere"), 1, "nowhere holds no training run"),
+        (("--run", "nowhere", "--locate"), 2, "leave --locate and --url out"),
         (("--model", "owls"), 1, "there is no model 'owls'"),
         (("--model", "colours", "--split", "winter"), 1, "has no photos of winter"),
         (("--model", "a/b"), 2, "is not a model name"),
