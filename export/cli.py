@@ -1,6 +1,6 @@
-"""The commands `export`, `export-answers` and `export-detector`: a run, or published weights, become a bundle.
+"""The commands `export`, `export-answers`, `export-detector` ... and `quantize`: a run, weights or a bundle become a bundle.
 
-Owns the options; the work is that of `export.bundle`, `export.answers.bundle` and `export.detection.bundle`, and for
+Owns the options; the work is that of `export.bundle` and its like of other tasks and of `export.int8`, and for
 TensorRT the serving engine's, whose cache is filled.
 """
 
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command("export-answers")(export_answers)
     app.command("export-detector")(export_detector)
     app.command("export-grounding")(export_grounding)
+    app.command("quantize")(quantize)
 
 
 def export(
@@ -126,6 +127,20 @@ def export_detector(
         sys.stdout.write(f"{make_detector_bundle(DetectorOrder(weights, classes, sample, out, name, version))}\n")
 
 
+def quantize(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle that classifies photos.")],
+    data: Annotated[Path, typer.Option(help="The data that it was trained on.")],
+    version: Annotated[str, typer.Option(help="Version of the new bundle (PEP 440), a higher one.")],
+    out: Annotated[Path, typer.Option(help="Store to write into.")] = Path("models/zoo"),
+    limit: Annotated[int | None, typer.Option(min=1, help="Measure on so many photos of each part only.")] = None,
+) -> None:
+    """Give a bundle a second graph that computes in 8 bits, if it is worth it: a new version, for --arithmetic int8."""
+    with _explained():
+        from export.int8 import QuantizeOrder, quantize_bundle
+
+        sys.stdout.write(f"{quantize_bundle(QuantizeOrder(bundle.resolve(), data, version, out, limit))}\n")
+
+
 def _build_engines(bundle: Path) -> None:
     """Load the bundle as `fieldmark serve --device tensorrt` would, which fills the cache that serving reads."""
     from service.engine.loader import Loader
@@ -137,12 +152,13 @@ def _build_engines(bundle: Path) -> None:
 def _explained() -> Iterator[None]:
     """A failure that has an explanation is one sentence on stderr and exit status 1."""
     from export.parity import ParityError
+    from export.quantize import QuantizationError
     from models.manifest import BundleError
     from models.training.data import DataError
     from service.engine.backends.base import EngineError, StartError
 
     try:
         yield
-    except (BundleError, DataError, EngineError, ParityError, StartError) as error:
+    except (BundleError, DataError, EngineError, ParityError, QuantizationError, StartError) as error:
         sys.stderr.write(f"fieldmark: {error}\n")
         raise typer.Exit(1) from error

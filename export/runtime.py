@@ -18,7 +18,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from models.preprocess import Pixels
-from models.sections import LatencyRow
+from models.sections import Arithmetic, LatencyRow
 
 #: By name: float32 [n, ...], or int64 where an output counts.
 Outputs = dict[str, npt.NDArray[np.float32]]
@@ -64,12 +64,13 @@ Ask = Callable[[Inputs], Outputs]
 class Graph:
     """A loaded file; asked with inputs, it answers with its outputs by name."""
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
+    def __init__(self, path: Path, threads: int = 1, computes: Arithmetic = "exact") -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.disable_quant_qdq", "1")  # else 8-bit weights are converted each call
+        if computes == "exact":  # else 8-bit weights are converted each call
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
         self.threads = threads
         self._session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._names = [output.name for output in self._session.get_outputs()]
@@ -107,6 +108,19 @@ def measure(graph: Graph, batches: Sequence[int] = CURVE_BATCHES, asked: Feed | 
         )
         for batch, taken in times.items()
     )
+
+
+def speedup(slow: Graph, fast: Graph) -> float:
+    """How many times faster one graph is than another: the ratio of the median times of single photos, called in turns."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for call in range(_WARM_UPS + 2 * _CALLS):
+        for graph, taken in zip((slow, fast), times, strict=True):
+            inputs = graph.blank(1)
+            started = time.perf_counter()
+            graph(inputs)
+            if call >= _WARM_UPS:
+                taken.append(time.perf_counter() - started)
+    return float(np.median(times[0]) / np.median(times[1]))
 
 
 def machine_name() -> str:

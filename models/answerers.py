@@ -19,7 +19,7 @@ from models.evaluation.heat import Outputs
 from models.evaluation.remote import canonical
 from models.manifest import read_manifest
 from models.preprocess import ImageError, Pixels, preprocess
-from models.sections import TextInput
+from models.sections import Arithmetic, TextInput
 from models.text import VOCABULARY_NAME, read_vocabulary
 from models.training.losses import logits_of
 from models.training.runs import load_model
@@ -44,8 +44,8 @@ class EngineAnswers:
     asked for. With `locate` the bundle is shown what a detector of the store finds.
     """
 
-    def __init__(self, store: Path, route: str, locate: bool = False) -> None:
-        self._plan = Engine([store]).plan(SUBJECT if locate else route)
+    def __init__(self, store: Path, route: str, locate: bool = False, arithmetic: Arithmetic = "exact") -> None:
+        self._plan = Engine([store], arithmetic=arithmetic).plan(SUBJECT if locate else route)
         self._route = route
         self._find = domain_route("locate", AUTO) if locate else None
 

@@ -18,6 +18,7 @@ from models.training.cli import Data, Kind, Limit, distill, explained, train
 from models.training.grounding.cli import train_grounding
 
 TextName = Literal["own", "none", "other", "shuffled", "human", "cars"]
+ArithmeticName = Literal["exact", "int8"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -49,6 +50,7 @@ def evaluate(
     locate: Annotated[bool, typer.Option("--locate", help="Classify what the store's detector finds.")] = False,
     text: Annotated[TextName | None, typer.Option(help="What to tell beside each photo; none withholds it.")] = None,
     cars: Annotated[Path | None, typer.Option(help="Folder of stanford_cars, whose texts --text cars tells.")] = None,
+    arithmetic: Annotated[ArithmeticName, typer.Option(help="int8: measure the bundle's graph in 8 bits.")] = "exact",
     url: Annotated[str | None, typer.Option(help="A running service, which must answer the same.")] = None,
     limit: Limit = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report, class tables and plots.")] = None,
@@ -62,14 +64,14 @@ def evaluate(
         if sum(given is not None for given in (bundle, model, run)) != 1:
             raise typer.BadParameter("give one of --bundle, --model and --run")
         photos = Photos(dataset, data, tuple(split) if split else None, framing, limit, scenes, text, cars)
-        if run is not None and (locate or url):
-            raise typer.BadParameter("a run is not served; leave --locate and --url out")
+        if run is not None and (locate or url or arithmetic != "exact"):
+            raise typer.BadParameter("a run is not served; leave --locate, --url and --arithmetic out")
         try:
             if run is not None:
                 found = examine_run(run, photos)
             else:
                 folder = bundle.resolve() if bundle else _find_bundle(str(model), store or [])
-                found = examine_bundle(folder, photos, locate, url)
+                found = examine_bundle(folder, photos, locate, url, arithmetic)
         except Disagreement as error:
             raise typer.BadParameter(str(error)) from error
         report = found.report

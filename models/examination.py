@@ -20,6 +20,7 @@ from models.evaluation.texts import Telling, TextKind, tell
 from models.labels import Label, read_labels
 from models.manifest import Manifest, read_manifest
 from models.progress import progress_bar
+from models.sections import Arithmetic
 from models.training.data import DataError, limited, read_dataset
 from models.training.runs import effort_of, read_record
 from models.training.taxonomy import labels_for
@@ -57,18 +58,23 @@ class Examined:
     labels: tuple[Label, ...]
 
 
-def examine_bundle(folder: Path, photos: Photos, locate: bool = False, url: str | None = None) -> Examined:
+def examine_bundle(
+    folder: Path, photos: Photos, locate: bool = False, url: str | None = None, arithmetic: Arithmetic = "exact"
+) -> Examined:
     """Ask a bundle through the engine that serves it; with `url` a running service too, which must say the same.
 
-    With `locate` it is shown what a detector of its store finds in each photo.
+    With `arithmetic` int8 its graph in 8 bits is asked. With `locate` it is shown what a detector of its store finds in each photo.
 
     Raises:
         Disagreement: the bundle is asked in a way that no service has, or the URL is none.
         DataError: the data cannot be read, or shows what the bundle does not know.
     """
     manifest = read_manifest(folder)
+    if manifest.computing(arithmetic) is manifest and arithmetic != "exact":
+        raise Disagreement(f"{manifest.identity} has no graph in {arithmetic}; leave --arithmetic out")
+    manifest = manifest.computing(arithmetic)
     labels = tuple(read_labels(folder / "labels.csv", manifest.levels))
-    answers, asked_for = _answers_of(folder, manifest, photos.text, locate, is_remote=url is not None)
+    answers, asked_for = _answers_of(folder, manifest, photos.text, locate, arithmetic, is_remote=url is not None)
     with ExitStack() as stack:
         service = stack.enter_context(_open(url, asked_for)) if url else None
         asked = _ask(photos, labels, answers, service)
@@ -93,7 +99,7 @@ def examine_run(folder: Path, photos: Photos) -> Examined:
 
 
 def _answers_of(
-    folder: Path, manifest: Manifest, text: TextKind | None, locate: bool, is_remote: bool
+    folder: Path, manifest: Manifest, text: TextKind | None, locate: bool, arithmetic: Arithmetic, is_remote: bool
 ) -> tuple[Answerer, dict[str, str]]:
     """Who answers for a bundle, and what a service is asked for: the same.
 
@@ -107,7 +113,7 @@ def _answers_of(
         return Withheld(folder), top_k
     asked = {"model": manifest.identity} if manifest.text is None else {"domain": str(manifest.domain)}
     route = f"classify/{asked.get('domain') or manifest.identity}"
-    answers = EngineAnswers(folder.parents[1], route, locate)
+    answers = EngineAnswers(folder.parents[1], route, locate, arithmetic)
     return answers, asked | top_k | ({"locate": "true"} if locate else {})
 
 

@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError, model_validator
 from models.sections import (
     WORDS_OF,
     AnyText,
+    Arithmetic,
     Calibration,
     ExplanationFacts,
     Fake,
@@ -67,6 +68,7 @@ class Manifest(Section):
     outputs: tuple[Output, ...]
     graphs: dict[Literal["main", "vision", "fuse"], FileName] = Field(default_factory=dict)
     variants: tuple[Variant, ...] = ()
+    samples: FileName = "samples.npz"
     files: dict[FileName, Sha256]
     levels: tuple[Slug, ...] = ()
     calibration: Calibration = Calibration()
@@ -92,8 +94,11 @@ class Manifest(Section):
             faults.append(f"backend {self.backend!r} belongs to system 'testing' only")
         faults.extend(self._text_faults())
         named = [*self.graphs.values(), *(variant.file for variant in self.variants)]
+        named += [variant.samples for variant in self.variants if variant.samples is not None]
         if self.text is not None:
             named.append(self.text.file)
+        if sum(variant.computes == "int8" for variant in self.variants) > ("main" in self.graphs):
+            faults.append("one graph, called 'main', may have one variant that computes in 8 bits")
         faults.extend(f"{file} has no sha256 under 'files'" for file in named if file not in self.files)
         if self.task == "classify" and self.domain is None:
             faults.append("a classify bundle needs a domain")
@@ -114,6 +119,19 @@ class Manifest(Section):
         if needed is None:
             return [f"a bundle of system {self.system!r} reads no text, but 'text' is given"]
         return [f"a {self.system} bundle reads a text of kind {needed!r}, not {given!r}"]
+
+    def computing(self, arithmetic: Arithmetic) -> Manifest:
+        """The bundle as it serves in that arithmetic: its 8-bit graph with what belongs to it, or itself without one."""
+        variant = next((variant for variant in self.variants if variant.computes == arithmetic == "int8"), None)
+        if variant is None:
+            return self
+        changes = {
+            "graphs": {"main": variant.file},
+            "samples": variant.samples,
+            "calibration": variant.calibration,
+            "batch_curve_ms": variant.curve_ms,
+        }
+        return self.model_copy(update=changes)
 
     @property
     def identity(self) -> str:

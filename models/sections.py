@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
 Precision = Literal["fp32", "fp16", "int8"]
+#: In which numbers a graph computes: those that it was trained in, or 8-bit ones.
+Arithmetic = Literal["exact", "int8"]
 #: What `uncertain_below` is compared with; of each, a higher value means a subject that the model knows.
 UncertaintyScore = Literal["max_softmax", "energy", "distance"]
 
@@ -81,20 +83,6 @@ class LatencyRow(Section):
     median_ms: float = Field(gt=0)
 
 
-class Variant(Section):
-    """One stored precision of the bundle's graph, with how far it is from the trained model.
-
-    `accuracy_loss` is the top-1 that rounding the weights cost on held-out photos; below 0 where chance helped.
-    """
-
-    file: FileName
-    precision: Precision
-    parity_max: float | None = Field(default=None, ge=0)
-    accuracy: float | None = Field(default=None, ge=0, le=1)
-    accuracy_loss: float | None = Field(default=None, ge=-1, le=1)
-    latency: tuple[LatencyRow, ...] = ()
-
-
 class Calibration(Section):
     """What turns scores into honest answers; all of it fitted on held-out training photos.
 
@@ -124,6 +112,36 @@ class Calibration(Section):
         if self.score == "max_softmax" and below is not None and not 0 <= below <= 1:
             raise ValueError(f"uncertain_below is {below}, but a probability lies within 0 and 1")
         return self
+
+
+class Variant(Section):
+    """One file of the bundle's graph, with how far it is from the trained model.
+
+    `precision` is that of the stored weights. `accuracy_loss` is the top-1 that rounding cost on held-out photos; below 0
+    where chance helped. A graph that computes in 8 bits has a calibration and samples of its own.
+    """
+
+    file: FileName
+    precision: Precision
+    computes: Arithmetic = "exact"
+    parity_max: float | None = Field(default=None, ge=0)
+    accuracy: float | None = Field(default=None, ge=0, le=1)
+    accuracy_loss: float | None = Field(default=None, ge=-1, le=1)
+    latency: tuple[LatencyRow, ...] = ()
+    calibration: Calibration | None = None
+    samples: FileName | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Variant:
+        own = (self.calibration is not None, self.samples is not None)
+        if own != (self.computes == "int8",) * 2:
+            raise ValueError("a graph that computes in 8 bits, and no other, has a calibration and samples of its own")
+        return self
+
+    @property
+    def curve_ms(self) -> dict[int, float]:
+        """Median time of a call on one thread, by batch size."""
+        return {row.batch: row.median_ms for row in self.latency if row.threads == 1}
 
 
 class ExplanationFacts(Section):

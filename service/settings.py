@@ -31,6 +31,7 @@ PREFIX = "FIELDMARK_"
 FILE_NAME = "fieldmark.toml"
 
 Device = Literal["cpu", "cuda", "tensorrt"]
+Arithmetic = Literal["exact", "int8"]  # as a bundle's variants name it
 LogFormat = Literal["auto", "text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -59,6 +60,9 @@ class Settings(BaseSettings):
         (), description="Folders of bundles; the first that holds a version wins."
     )
     device: Device = Field("cpu", description="Where models run; tensorrt falls back to cuda, never to the CPU.")
+    arithmetic: Arithmetic = Field(
+        "exact", description="int8: bundles that have a graph in 8 bits compute with it, about twice as fast; cpu only."
+    )
     workers: int | None = Field(
         None, ge=1, le=64, description="Worker processes; by default one on a CPU, else one a GPU."
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from service.answers import Parameters, SubjectsAnswer
-from service.cli.options import AsJson, OnDevice, Store, open_engine
+from service.cli.options import AsJson, InArithmetic, OnDevice, Store, open_engine
 from service.cli.photos import Photo, find_photos, read_portions
 from service.cli.pictures import Pictures
 from service.cli.results import CsvWriter, JsonWriter, Result, TextWriter, Writer
@@ -63,6 +63,7 @@ def classify(
     out: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
     store: Store = None,
     device: OnDevice = None,
+    arithmetic: InArithmetic = None,
 ) -> None:
     """Say which species or car model photos show.
 
@@ -71,7 +72,7 @@ def classify(
     if locate_all and (locate or expression is not None):
         raise typer.BadParameter("--locate-all, --locate and --expression exclude each other")
     form = _choose_form(form, photo, json=json)
-    settings = read_settings({"store": store or None, "device": device})
+    settings = read_settings({"store": store or None, "device": device, "arithmetic": arithmetic})
     paths = find_photos(photo)
     if not paths:
         raise typer.BadParameter(f"there is no photo in {', '.join(map(str, photo))}")

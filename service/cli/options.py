@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.settings import Device, Settings
+from service.settings import Arithmetic, Device, Settings
 
 if TYPE_CHECKING:
     from service.engine import Engine
@@ -25,6 +25,7 @@ def about(name: str) -> str:
 
 
 Store = Annotated[list[Path] | None, typer.Option("--store", help=about("store"), metavar="FOLDER")]
+InArithmetic = Annotated[Arithmetic | None, typer.Option("--arithmetic", help=about("arithmetic"))]
 OnDevice = Annotated[Device | None, typer.Option("--device", help=about("device"))]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
 
@@ -42,6 +43,7 @@ def open_engine(settings: Settings) -> Engine:
         return Engine(
             settings.store or None,
             device=settings.device,
+            arithmetic=settings.arithmetic,
             lanes=settings.lanes,
             testing_backends=settings.testing_backends,
         )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.options import about
+from service.cli.options import InArithmetic, about
 from service.logs import configure
 from service.settings import Device, LogFormat, LogLevel, read_settings
 
@@ -23,6 +23,7 @@ def serve(
     internal_port: Annotated[int | None, typer.Option(help=about("internal_port"))] = None,
     store: Annotated[list[Path] | None, typer.Option(help=about("store"), metavar="FOLDER")] = None,
     device: Annotated[Device | None, typer.Option(help=about("device"))] = None,
+    arithmetic: InArithmetic = None,
     workers: Annotated[int | None, typer.Option(help=about("workers"))] = None,
     lanes: Annotated[int | None, typer.Option(help=about("lanes"))] = None,
     timeout_ms: Annotated[int | None, typer.Option(help=about("timeout_ms"))] = None,
@@ -45,6 +46,7 @@ def serve(
             "internal_port": internal_port,
             "store": store or None,
             "device": device,
+            "arithmetic": arithmetic,
             "workers": workers,
             "lanes": lanes,
             "timeout_ms": timeout_ms,

@@ -21,14 +21,14 @@ from models.calibration.conflict import PHRASE_TABLE_NAME
 from models.calibration.unknowns import DIRECTIONS_NAME
 from models.labels import Label, read_labels
 from models.manifest import BundleError, Manifest, read_manifest
-from models.sections import Precision, TextInput, WordsInput
+from models.sections import Arithmetic, Precision, TextInput, WordsInput
 from models.text import Vocabulary, read_vocabulary
 from models.text.expressions import PieceVocabulary
 from models.text.questions import QuestionVocabulary
 from service.engine.backends.base import Array, Backend, EngineError, Session
 from service.engine.borders import border_faults, graphs_of, manifest_faults, output_shape
 from service.engine.curve import LatencyCurve
-from service.engine.samples import Sessions, read_samples, self_check, warm_up_gpu
+from service.engine.samples import COMPUTES_INT8, Sessions, read_samples, self_check, warm_up_gpu
 
 _FROM_FINE: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 
@@ -37,7 +37,7 @@ _FROM_FINE: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 class Bundle:
     """A bundle that is ready to serve.
 
-    `session` is its graph; of a bundle that grounds expressions it is `vision`, and `fuse` the other one. `vocabulary` is
+    `precision` is that of the stored weights, or says that the graph computes in 8 bits. `session` is its graph; of a bundle that grounds expressions it is `vision`, and `fuse` the other one. `vocabulary` is
     there where it reads a text about the subject, `phrase_table` where it tells whether the text fits the photo,
     `directions` where features tell how known a photo looks, `words` where it reads a question or expressions.
     """
@@ -69,8 +69,10 @@ class Bundle:
         return results
 
 
-def load_bundle(folder: Path, choose_backend: Callable[[Manifest], Backend], batch_limit: int) -> Bundle:
-    """Load a bundle, check it, and run it until it is warm.
+def load_bundle(
+    folder: Path, choose_backend: Callable[[Manifest], Backend], batch_limit: int, arithmetic: Arithmetic = "exact"
+) -> Bundle:
+    """Load a bundle, check it, and run it until it is warm; in 8-bit `arithmetic` where it has such a graph.
 
     Raises:
         BundleError: with every fault found.
@@ -78,7 +80,7 @@ def load_bundle(folder: Path, choose_backend: Callable[[Manifest], Backend], bat
     """
     if faults := check_bundle(folder):
         raise BundleError(folder.name, faults)
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder).computing(arithmetic)
     if faults := _requirement_faults(manifest):
         raise BundleError(manifest.identity, faults)
     try:
@@ -126,11 +128,12 @@ def _load_graphs(folder: Path, manifest: Manifest, backend: Backend) -> Sessions
     return sessions
 
 
-def _precision(manifest: Manifest) -> Precision:
-    """The precision of the stored weights; of two graphs the coarser one."""
-    served = manifest.graphs.values()
-    found = [variant.precision for variant in manifest.variants if variant.file in served]
-    return max(found, key=_FROM_FINE.index, default="fp32")
+def _precision(manifest: Manifest) -> str:
+    """The precision of the stored weights, of two graphs the coarser one; `COMPUTES_INT8` where the graph computes so."""
+    served = [variant for variant in manifest.variants if variant.file in manifest.graphs.values()]
+    if any(variant.computes == "int8" for variant in served):
+        return COMPUTES_INT8
+    return max((variant.precision for variant in served), key=_FROM_FINE.index, default="fp32")
 
 
 def _requirement_faults(manifest: Manifest) -> list[str]:

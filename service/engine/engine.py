@@ -43,7 +43,7 @@ from service.engine.tasks.subjects import SubjectsPlan
 from service.errors import FieldmarkError, InvalidParameter, NotFound
 from service.machine import usable_cores
 from service.replies import GroundAnswer, LookAnswer, QuestionAnswer
-from service.settings import FEATURE_CACHE_BYTES, Device
+from service.settings import FEATURE_CACHE_BYTES, Arithmetic, Device
 from service.stores import StoreMissing, resolve_stores
 from service.words import read_expressions, read_question
 
@@ -58,6 +58,7 @@ class Engine:
         stores: Sequence[Path | str] | Path | str | None = None,
         *,
         device: Device = "cpu",
+        arithmetic: Arithmetic = "exact",
         lanes: int = 0,
         testing_backends: bool = False,
         cache: Path | None = None,
@@ -65,6 +66,7 @@ class Engine:
     ) -> None:
         """Load, check and warm up every bundle of `stores` (None: the zoo of the checkout).
 
+        With `arithmetic` int8 those bundles compute in 8 bits that have such a graph, on device cpu only.
         `lanes` is how many photos are worked on at once, 0 the usable cores; `testing_backends` admits bundles whose
         backend is a fake; `cache` is where TensorRT keeps what it built. Of photos that expressions were grounded in,
         features are kept up to `feature_cache_bytes`, for the next expressions.
@@ -75,7 +77,8 @@ class Engine:
         prepare_decoders()
         self._stores = _resolve(stores)
         threads = usable_cores() if device == "cpu" else 1  # a GPU compiles one graph at a time
-        self._shelf = Shelf(self._stores, Loader(device, testing_backends=testing_backends, cache=cache), threads)
+        loader = Loader(device, arithmetic=arithmetic, testing_backends=testing_backends, cache=cache)
+        self._shelf = Shelf(self._stores, loader, threads)
         if not self._shelf.bundles:
             raise StartError(f"No bundle can be served from {', '.join(map(str, self._stores))}: {self._refusals()}.")
         self._features = FeatureCache(feature_cache_bytes)

@@ -9,20 +9,31 @@ import threading
 from pathlib import Path
 
 from models.manifest import BundleError, Manifest
-from service.engine.backends.base import Backend
+from service.engine.backends.base import Backend, DeviceError
 from service.engine.backends.providers import PROFILE_BATCHES
 from service.engine.bundle import Bundle, load_bundle
-from service.settings import Device
+from service.settings import Arithmetic, Device
 
 #: The most photos in one run of a graph: it bounds the memory of activations.
 BATCH_LIMIT = PROFILE_BATCHES[-1]
 
 
 class Loader:
-    """Loads bundles onto one device."""
+    """Loads bundles onto one device; in 8-bit `arithmetic` those that have such a graph."""
 
-    def __init__(self, device: Device = "cpu", *, testing_backends: bool = False, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        device: Device = "cpu",
+        *,
+        arithmetic: Arithmetic = "exact",
+        testing_backends: bool = False,
+        cache: Path | None = None,
+    ) -> None:
+        """Raises DeviceError where the device does not compute so."""
+        if device != "cpu" and arithmetic != "exact":
+            raise DeviceError(f"Arithmetic in {arithmetic} is for device cpu, not for {device}; leave it out.")
         self._device: Device = device
+        self._arithmetic: Arithmetic = arithmetic
         self._testing_backends = testing_backends
         self._cache = cache
         self._ort: Backend | None = None
@@ -35,7 +46,7 @@ class Loader:
             BundleError: with every fault found.
             DeviceError: the device cannot be used.
         """
-        return load_bundle(folder, self._choose_backend, BATCH_LIMIT)
+        return load_bundle(folder, self._choose_backend, BATCH_LIMIT, self._arithmetic)
 
     def _choose_backend(self, manifest: Manifest) -> Backend:
         if manifest.backend == "onnx":

@@ -1,6 +1,6 @@
 """A bundle's own samples: a few inputs with the outputs that its exporter saw, and the run that compares them.
 
-Owns the reading of `samples.npz`, the self-check and the warm-up of a GPU. Grounding runs as one: the features of
+Owns the reading of them, the self-check and the warm-up of a GPU. Grounding runs as one: the features of
 `vision` go into `fuse`, so they need not be stored.
 """
 
@@ -17,10 +17,11 @@ from service.engine.backends.base import Array, Border, EngineError, Graph, Sess
 from service.engine.backends.providers import PROFILE_BATCHES
 from service.engine.borders import FEATURES, inputs_of, words_of
 
-SAMPLES_NAME = "samples.npz"
 SAMPLES_LIMIT = 64
+#: What is told of a graph whose layers compute in 8 bits.
+COMPUTES_INT8 = "int8 arithmetic"
 #: Largest distance of an output from the sample's, absolute and relative: another processor rounds otherwise.
-TOLERANCES = {"fp32": 1e-3, "fp16": 3e-2, "int8": 3e-1}
+TOLERANCES = {"fp32": 1e-3, "fp16": 3e-2, "int8": 3e-1, COMPUTES_INT8: 3e-1}
 GPU_WARM_UP_BATCHES = (1, 2, 4, 8, PROFILE_BATCHES[-1])
 #: Without one of these expected, a sample checks nothing.
 _TOLD = {"classify": "logits", "route": "logits", "answer": "logits", "ground": "box", "locate": "scores"}
@@ -29,32 +30,34 @@ Sessions = Mapping[Graph, Session]
 
 
 def read_samples(folder: Path, manifest: Manifest) -> dict[str, Array]:
-    """The arrays of `samples.npz`: what the graphs take, and the outputs expected for it.
+    """The arrays of the manifest's `samples`: what the graphs take, and the outputs expected for it.
 
     Raises:
         EngineError: it cannot be read, or lacks something.
     """
-    if SAMPLES_NAME not in manifest.files:
-        raise EngineError(f"{SAMPLES_NAME} is not listed under 'files'")
+    if manifest.samples not in manifest.files:
+        raise EngineError(f"{manifest.samples} is not listed under 'files'")
     try:
-        with np.load(folder / SAMPLES_NAME, allow_pickle=False) as archive:
+        with np.load(folder / manifest.samples, allow_pickle=False) as archive:
             samples = {name: np.asarray(archive[name]) for name in archive.files}
     except Exception as error:  # numpy and zipfile raise almost anything on a damaged file
-        raise EngineError(f"{SAMPLES_NAME} cannot be read") from error
+        raise EngineError(f"{manifest.samples} cannot be read") from error
     inputs = {}
     for border in sample_inputs(manifest):
         values = samples.get(border.name)
         if values is None or values.dtype != border.dtype or values.shape[1:] != border.shape[1:]:
-            raise EngineError(f"{SAMPLES_NAME} holds no {words_of([border])}")
+            raise EngineError(f"{manifest.samples} holds no {words_of([border])}")
         inputs[border.name] = values
     count = len(inputs["image"])
     if not 1 <= count <= SAMPLES_LIMIT or {len(values) for values in inputs.values()} != {count}:
-        raise EngineError(f"{SAMPLES_NAME} holds {count} images; it must be 1 to {SAMPLES_LIMIT}, each with its inputs")
+        raise EngineError(
+            f"{manifest.samples} holds {count} images; it must be 1 to {SAMPLES_LIMIT}, each with its inputs"
+        )
     names = {output.name for output in manifest.outputs}
     expected = {name: values for name, values in samples.items() if name in names and len(values) == count}
     told = _TOLD[manifest.task]
     if told not in expected:
-        raise EngineError(f"{SAMPLES_NAME} holds no expected {told}")
+        raise EngineError(f"{manifest.samples} holds no expected {told}")
     return inputs | expected
 
 

@@ -68,6 +68,7 @@ def _serve(
     engine = Engine(
         settings.store,
         device=settings.device,
+        arithmetic=settings.arithmetic,
         lanes=1,
         testing_backends=settings.testing_backends,
         feature_cache_bytes=settings.feature_cache_bytes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.engine.engine import Engine
+from service.engine.samples import COMPUTES_INT8
 from service.stores import ZOO
 from tests.models.golden import SAMPLES, ask, read_golden, shipped
 
@@ -38,3 +39,15 @@ def test_a_shipped_bundle_answers_as_it_did(engine: Engine, identity: str) -> No
 def test_the_pelican_of_the_readme_is_known(engine: Engine) -> None:
     (answer,) = engine.classify([(SAMPLES / "white_pelican.jpg").read_bytes()], domain="birds")
     assert answer.predictions[0].class_id == "101.White_Pelican"  # type: ignore[union-attr]
+
+
+def test_graphs_in_8_bits_name_what_the_exact_ones_are_sure_of() -> None:
+    engine = Engine([ZOO], arithmetic="int8")
+    fast = [entry.identity for entry in engine.catalog.models if entry.variant == COMPUTES_INT8]
+    assert "birds@1.3.0" in fast
+    for identity in fast:
+        for photo, (class_id, probability) in ask(engine, identity).items():
+            expected_id, expected = read_golden()[identity][photo]
+            if expected > 0.8:
+                assert class_id == expected_id, photo
+                assert probability > 0.5, photo

@@ -13,11 +13,11 @@ Run = Callable[..., Any]
 def test_flags_become_settings_and_the_rest_keeps_its_default(fieldmark: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[Settings] = []
     monkeypatch.setattr(supervisor, "serve", lambda settings: served.append(settings) or 0)
-    line = "serve --host 0.0.0.0 --port 0 --store a --store b --device cuda --workers 2 --lanes 3 --insecure --internal-port 9"
+    line = "serve --host 0.0.0.0 --port 0 --store a --store b --device cuda --arithmetic int8 --workers 2 --lanes 3 --insecure --internal-port 9"
     assert fieldmark(*line.split(), "--timeout-ms", "50").status == 0
     (settings,) = served
-    changed = {"host": "0.0.0.0", "port": 0, "store": (Path("a"), Path("b")), "device": "cuda", "workers": 2,
-               "lanes": 3, "insecure": True, "internal_port": 9, "timeout_ms": 50}  # fmt: skip
+    changed = {"host": "0.0.0.0", "port": 0, "store": (Path("a"), Path("b")), "device": "cuda",
+               "arithmetic": "int8", "workers": 2, "lanes": 3, "insecure": True, "internal_port": 9, "timeout_ms": 50}  # fmt: skip
     assert settings.model_dump() == Settings().model_dump() | changed
 
 

@@ -27,6 +27,12 @@ def test_photos_are_classified_in_their_order(tmp_path: Path) -> None:
     assert labels(Engine(tmp_path, lanes=2).classify(photos)) == list(COLOURS) * 3
 
 
+def test_8_bits_on_a_gpu_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    make_bundle(tmp_path)
+    with pytest.raises(StartError, match="Arithmetic in int8 is for device cpu, not for cuda; leave it out"):
+        Engine(tmp_path, device="cuda", arithmetic="int8")
+
+
 def test_a_bad_photo_has_its_error_in_its_place(tmp_path: Path) -> None:
     make_bundle(tmp_path, batch_curve_ms={1: 10, 2: 10, 4: 10})
     photos = [solid_photo(), b"text", solid_photo()[:300], b"", solid_photo((0, 0, 255))]
