@@ -17,9 +17,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from deploy.bench.load.meter import is_alive, tree_of
 from deploy.bench.load.window import ROOT, Address
@@ -46,13 +46,25 @@ class Setup:
     @property
     def domain(self) -> str:
         """Domain that Fieldmark is asked for."""
-        name = json.loads((self.bundle / "manifest.json").read_bytes())["domain"]
-        return str(name)
+        return str(self._manifest["domain"])
+
+    @property
+    def has_int8(self) -> bool:
+        """Whether the bundle has a graph that computes in 8 bits."""
+        return any(variant.get("computes") == "int8" for variant in self._manifest["variants"])
+
+    @property
+    def _manifest(self) -> dict[str, Any]:
+        manifest: dict[str, Any] = json.loads((self.bundle / "manifest.json").read_bytes())
+        return manifest
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How one server is run; `{port}` in the command is filled in."""
+    """How one server is run; `{port}` in the command is filled in.
+
+    `is_alike`: it has the decoder, the graph and the precision of the others, and must say the same.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -61,6 +73,7 @@ class Row:
     content_type: str = "image/jpeg"
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
+    is_alike: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,12 @@ def fieldmark_row(setup: Setup, store: Path, **settings: str) -> Row:
         # The port after a free one is often that of a connection which looked whether the server is ready.
         environment={f"FIELDMARK_{name.upper()}": value for name, value in ({"internal_port": "0"} | settings).items()},
     )
+
+
+def int8_row(setup: Setup, store: Path, **settings: str) -> Row:
+    """Fieldmark with the graph that computes in 8 bits: what its users can have, and no comparison on one file."""
+    row = fieldmark_row(setup, store, arithmetic="int8", **settings)
+    return replace(row, name="Fieldmark in 8 bits", is_alike=False)
 
 
 def mosec_row(setup: Setup) -> Row:
@@ -122,6 +141,7 @@ def tutorial_row(setup: Setup) -> Row:
         ready_path="/docs",
         content_type=FORM_TYPE,
         environment={"FIELDMARK_BENCH_PLAIN_GRAPH": str(folder)},
+        is_alike=False,
     )
 
 

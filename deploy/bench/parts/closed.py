@@ -23,6 +23,7 @@ from deploy.bench.servers import (
     Setup,
     bodies_for,
     fieldmark_row,
+    int8_row,
     litserve_row,
     mosec_row,
     running,
@@ -45,8 +46,10 @@ def rotated(items: Sequence[Item], by: int) -> list[Item]:
 
 def run_closed(setup: Setup, extent: Extent, circumstances: Circumstances) -> Closed:
     """Measure all contenders, `extent.rounds` undisturbed rounds or twice as many at most."""
+    store = setup.bundle.parents[1]
     rows = (
-        fieldmark_row(setup, setup.bundle.parents[1], **PATIENT),
+        fieldmark_row(setup, store, **PATIENT),
+        *([int8_row(setup, store, **PATIENT)] if setup.has_int8 else []),
         mosec_row(setup),
         litserve_row(setup),
         tutorial_row(setup),
