@@ -1,0 +1,58 @@
+"""Every command in a document could be typed: it exists, its options too, and each value is of the right kind.
+
+Those that CI can afford are executed (`test_documents_e2e.py`); of trainings that take hours this is what it can check.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+import typer
+
+from service.cli.app import build_app
+from tests.project.documents import ROOT, blocks, commands, documents
+
+_ENDS = {"|", ">", ">>", "<", "&", "&&", ";"}
+_PROCESSES = {"gateway", "worker"}  # read by `service.cli.processes`, and started by tests
+_PROGRAM = re.compile(r"(?:\S*/)?(fieldmark|make)")
+
+
+def _lines_of(program: str) -> Iterator[tuple[str, list[str]]]:
+    """Where each command line of a program stands, and its arguments."""
+    for block in (block for path in documents() for block in blocks(path) if block.language == "sh"):
+        for line in commands(block):
+            words = shlex.split(line)
+            found = _PROGRAM.fullmatch(words[0])
+            if found is not None and found[1] == program:
+                end = next((place for place, word in enumerate(words) if word in _ENDS), len(words))
+                yield f"{block}: {line[:60]}", words[1:end]
+
+
+FIELDMARK = {place: arguments for place, arguments in _lines_of("fieldmark") if arguments[0] not in _PROCESSES}
+MAKE = dict(_lines_of("make"))
+
+
+@pytest.mark.parametrize("arguments", FIELDMARK.values(), ids=FIELDMARK.keys())
+def test_a_documented_command_can_be_parsed(arguments: list[str]) -> None:
+    command = typer.main.get_command(build_app([]))
+    context = click.Context(command, info_name="fieldmark")
+    while isinstance(command, click.Group):
+        name, command, arguments = command.resolve_command(context, arguments)  # type: ignore[assignment]
+        assert command is not None, name
+        if not isinstance(command, click.Group):
+            command.make_context(name, list(arguments), parent=context)
+
+
+@pytest.mark.parametrize("arguments", MAKE.values(), ids=MAKE.keys())
+def test_a_documented_target_exists(arguments: list[str]) -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {word for word in arguments if "=" not in word} <= set(targets)
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(FIELDMARK) > 50
+    assert MAKE
