@@ -9,9 +9,9 @@ import re
 import shlex
 from collections.abc import Iterator
 
-import click
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from service.cli.app import build_app
 from tests.project.documents import ROOT, blocks, commands, documents
@@ -36,15 +36,36 @@ FIELDMARK = {place: arguments for place, arguments in _lines_of("fieldmark") if 
 MAKE = dict(_lines_of("make"))
 
 
-@pytest.mark.parametrize("arguments", FIELDMARK.values(), ids=FIELDMARK.keys())
-def test_a_documented_command_can_be_parsed(arguments: list[str]) -> None:
+@pytest.fixture(scope="module")
+def program() -> TyperGroup:
     command = typer.main.get_command(build_app([]))
-    context = click.Context(command, info_name="fieldmark")
-    while isinstance(command, click.Group):
-        name, command, arguments = command.resolve_command(context, arguments)  # type: ignore[assignment]
-        assert command is not None, name
-        if not isinstance(command, click.Group):
-            command.make_context(name, list(arguments), parent=context)
+    assert isinstance(command, TyperGroup)
+    return command
+
+
+def parse(program: TyperGroup, arguments: list[str]) -> None:
+    """Parse a command line, and run nothing; wrong usage is an error."""
+    group, rest = program, arguments
+    while True:
+        name, command, rest = group.resolve_command(group.context_class(group), rest)
+        assert command is not None
+        if not isinstance(command, TyperGroup):
+            command.make_context(name, rest)
+            return
+        group = command
+
+
+@pytest.mark.parametrize("arguments", FIELDMARK.values(), ids=FIELDMARK.keys())
+def test_a_documented_command_can_be_parsed(program: TyperGroup, arguments: list[str]) -> None:
+    parse(program, arguments)
+
+
+@pytest.mark.parametrize(
+    "line", ["trian", "train --out run", "train --data a --out b --sistem s3n", "train --data a --out b --system s4n"]
+)
+def test_what_cannot_be_typed_is_found(program: TyperGroup, line: str) -> None:
+    with pytest.raises(Exception, match=r"trian|data|--sistem|s4n"):
+        parse(program, line.split())
 
 
 @pytest.mark.parametrize("arguments", MAKE.values(), ids=MAKE.keys())
