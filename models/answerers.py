@@ -5,6 +5,7 @@ Owns the border between `models.evaluation`, which takes any answerer, and the e
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import msgspec
@@ -12,13 +13,13 @@ import numpy as np
 import torch
 
 from export.runtime import Graph, Inputs
-from models.calibration import Floats
+from models.calibration import Floats, softmax
 from models.evaluation.asking import Answered, Refused
 from models.evaluation.faithfulness import Run
 from models.evaluation.heat import Outputs
 from models.evaluation.remote import canonical
 from models.manifest import read_manifest
-from models.preprocess import ImageError, Pixels, preprocess
+from models.preprocess import ImageError, Photo, Pixels, decode, fit_pixels, preprocess
 from models.sections import Arithmetic, TextInput
 from models.text import VOCABULARY_NAME, read_vocabulary
 from models.training.losses import logits_of
@@ -35,6 +36,8 @@ from service.gateway.fields import TOP_K_LIMIT
 
 #: Classes told of each photo: all that a request may ask for.
 CLASSES_TOLD = TOP_K_LIMIT
+#: Shares of a photo's sides that the views of a vote show.
+VIEW_SHARES = (1.0, 0.8, 0.6)
 
 
 class EngineAnswers:
@@ -90,6 +93,40 @@ class Withheld:
             raise Refused(str(error)) from error
         logits = np.asarray(self._run(pixels[None])["logits"][0], np.float64)
         return Answered(canonical({"best": int(logits.argmax())}), logits)
+
+
+class Voting:
+    """A bundle that is shown the photo and two middles of it, and averages: the control for what looks three times.
+
+    It computes as much as such a system and chooses nothing. The logits that it gives yield the mean probabilities at the
+    bundle's temperature.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        manifest = read_manifest(folder)
+        self._image = manifest.image
+        self._temperature = manifest.calibration.temperature
+        self._run = run_of(folder)
+
+    def __call__(self, photo: bytes, text: str | None = None) -> Answered:
+        """The logits of one photo."""
+        need_px = math.ceil(self._image.size_px / min(VIEW_SHARES))
+        try:
+            whole = decode(photo, need_px)
+        except ImageError as error:
+            raise Refused(str(error)) from error
+        views = [fit_pixels(_middle(whole, share), self._image.size_px, self._image.fit) for share in VIEW_SHARES]
+        logits = np.asarray(self._run(np.stack(views))["logits"], np.float64)
+        mean = softmax(logits, self._temperature).mean(axis=0)
+        told = self._temperature * np.log(np.maximum(mean, np.finfo(np.float64).tiny))
+        return Answered(canonical({"best": int(told.argmax())}), told)
+
+
+def _middle(photo: Photo, share: float) -> Pixels:
+    """So large a share of both sides from the middle."""
+    rows, columns = photo.pixels.shape[:2]
+    down, across = round(rows * (1 - share) / 2), round(columns * (1 - share) / 2)
+    return np.ascontiguousarray(photo.pixels[down : rows - down, across : columns - across])
 
 
 class RunAnswers:

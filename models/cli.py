@@ -50,6 +50,7 @@ def evaluate(
     locate: Annotated[bool, typer.Option("--locate", help="Classify what the store's detector finds.")] = False,
     text: Annotated[TextName | None, typer.Option(help="What to tell beside each photo; none withholds it.")] = None,
     cars: Annotated[Path | None, typer.Option(help="Folder of stanford_cars, whose texts --text cars tells.")] = None,
+    vote: Annotated[bool, typer.Option("--vote", help="Average over three views of each photo: a control.")] = False,
     arithmetic: Annotated[ArithmeticName, typer.Option(help="int8: measure the bundle's graph in 8 bits.")] = "exact",
     url: Annotated[str | None, typer.Option(help="A running service, which must answer the same.")] = None,
     limit: Limit = None,
@@ -59,19 +60,25 @@ def evaluate(
     """Measure a bundle on a data set through the engine that serves it, or a run as it stands."""
     with explained():
         from models.evaluation.report import to_json, to_text, write_report
-        from models.examination import Disagreement, Photos, examine_bundle, examine_run
+        from models.examination import Disagreement, Photos, examine_bundle, examine_run, examine_vote
 
         if sum(given is not None for given in (bundle, model, run)) != 1:
             raise typer.BadParameter("give one of --bundle, --model and --run")
         photos = Photos(dataset, data, tuple(split) if split else None, framing, limit, scenes, text, cars)
-        if run is not None and (locate or url or arithmetic != "exact"):
-            raise typer.BadParameter("a run is not served; leave --locate, --url and --arithmetic out")
+        is_served = locate or url is not None or arithmetic != "exact"
+        if is_served and (run is not None or vote):
+            raise typer.BadParameter("no service does that; leave --locate, --url and --arithmetic out")
+        if run is not None and vote:
+            raise typer.BadParameter("--vote is for bundles; leave --run out")
         try:
             if run is not None:
                 found = examine_run(run, photos)
             else:
                 folder = bundle.resolve() if bundle else _find_bundle(str(model), store or [])
-                found = examine_bundle(folder, photos, locate, url, arithmetic)
+                if vote:
+                    found = examine_vote(folder, photos)
+                else:
+                    found = examine_bundle(folder, photos, locate, url, arithmetic)
         except Disagreement as error:
             raise typer.BadParameter(str(error)) from error
         report = found.report

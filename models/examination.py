@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.answerers import CLASSES_TOLD, EngineAnswers, RunAnswers, Withheld
+from models.answerers import CLASSES_TOLD, EngineAnswers, RunAnswers, Voting, Withheld
 from models.evaluation.asking import Answerer, Asked, ask
 from models.evaluation.items import Part, parts_of
 from models.evaluation.remote import Service
@@ -82,6 +82,22 @@ def examine_bundle(
         manifest.identity, photos.dataset, manifest.calibration.temperature, asked, is_compared=service is not None
     )
     return Examined(report, asked, labels)
+
+
+def examine_vote(folder: Path, photos: Photos) -> Examined:
+    """Ask a bundle of photos alone three times about each, and average: a control, which no service does.
+
+    Raises:
+        Disagreement: the bundle reads texts.
+        DataError: the data cannot be read, or shows what the bundle does not know.
+    """
+    manifest = read_manifest(folder)
+    if manifest.text is not None:
+        raise Disagreement(f"{manifest.identity} reads texts; leave --vote out")
+    labels = tuple(read_labels(folder / "labels.csv", manifest.levels))
+    asked = _ask(photos, labels, Voting(folder), None)
+    identity = f"{manifest.identity}, three views"
+    return Examined(make_report(identity, photos.dataset, manifest.calibration.temperature, asked), asked, labels)
 
 
 def examine_run(folder: Path, photos: Photos) -> Examined:

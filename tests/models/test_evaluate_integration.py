@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -9,11 +10,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 import typer
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from models import cli
+from models.answerers import VIEW_SHARES, Voting, Withheld
+from models.calibration import softmax
 from models.sections import Calibration
 from service.answers import Parameters
 from service.engine.engine import Engine
@@ -148,6 +153,33 @@ def test_what_a_detector_finds_is_measured_in_the_photo_s_place(tmp_path: Path) 
     assert located != whole
 
 
+def test_a_vote_averages_the_photo_and_two_middles_of_it(tmp_path: Path) -> None:
+    """A red middle on green: of the whole and the larger middle most is green, of the smallest most is red."""
+    bundle = make_bundle(tmp_path / "store")
+    photo = Image.new("RGB", (100, 100), (0, 255, 0))
+    photo.paste((255, 0, 0), (27, 27, 73, 73))
+    path = tmp_path / "photos" / "test" / "000.Red" / "0.png"
+    path.parent.mkdir(parents=True)
+    photo.save(path)
+    for class_id in list(PHOTOS)[1:]:
+        write_photo(path.parents[1] / class_id / "0.png", PHOTOS[class_id], 1)
+    for options, right in (((), 2), (("--vote",), 2)):
+        result = evaluate("--data", tmp_path / "photos", "--bundle", bundle, "--json", *options)
+        assert json.loads(result.stdout)["figures"][0]["top1"]["value"] == pytest.approx(right / 3)
+    answer = Voting(bundle)(path.read_bytes())
+    views = [Withheld(bundle)(_middle_of(photo, share)).logits for share in VIEW_SHARES]
+    assert [int(np.argmax(logits)) for logits in views] == [1, 1, 0]
+    expected = np.mean([softmax(np.asarray(logits)[None], 1.0)[0] for logits in views], axis=0)
+    assert softmax(np.asarray(answer.logits)[None], 1.0)[0] == pytest.approx(expected, abs=0.02)
+
+
+def _middle_of(photo: Image.Image, share: float) -> bytes:
+    edge = round(100 * (1 - share) / 2)
+    buffer = io.BytesIO()
+    photo.crop((edge, edge, 100 - edge, 100 - edge)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def test_a_service_that_is_not_there_is_a_difference_with_its_reason(store: Path, photos: Path) -> None:
     result = evaluate(
         "--data", photos, "--bundle", store / "colours" / "1.0.0", "--url", "http://127.0.0.1:9", "--limit", 1
@@ -162,7 +194,8 @@ def test_a_service_that_is_not_there_is_a_difference_with_its_reason(store: Path
         ((), 2, "give one of --bundle, --model and --run"),
         (("--model", "colours", "--run", "here"), 2, "give one of --bundle, --model and --run"),
         (("--run", "nowhere"), 1, "nowhere holds no training run"),
-        (("--run", "nowhere", "--locate"), 2, "a run is not served"),
+        (("--run", "nowhere", "--locate"), 2, "no service does that"),
+        (("--run", "nowhere", "--vote"), 2, "--vote is for bundles"),
         (("--model", "colours", "--arithmetic", "int8"), 2, "colours@1.0.0 has no graph in int8"),
         (("--model", "owls"), 1, "there is no model 'owls'"),
         (("--model", "colours", "--split", "winter"), 1, "has no photos of winter"),
