@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,12 +37,15 @@ def evaluate_grounding(
 ) -> None:
     """Measure a grounding model on the fixed test, people's phrases and shuffled words, beside what needs no model."""
     with explained():
+        from models.evaluation.grounding import senses
         from models.evaluation.grounding.report import read_answers, write_answers
         from models.evaluation.grounding.table import compared, presence_of, rows_of, to_markdown
 
-        answered = _ask(_grounder(run, bundle), data, people, limit)
+        with TemporaryDirectory() as mirrored:
+            answered = _ask(_grounder(run, bundle), data, people, limit, Path(mirrored))
         rows = rows_of(answered)
         text = to_markdown([*rows, *_floors(answered, data, detector)], presence_of(answered))
+        text += f"\n{senses.to_markdown(senses.senses_of(answered))}"
         if against is not None:
             text += f"\n{compared(rows, rows_of(read_answers(against, answered.items)), against.name)}"
         if out is not None:
@@ -99,15 +103,16 @@ class EngineGrounder:
         return Located(boxes, np.log(sure / (1 - sure)))
 
 
-def _ask(grounder: Grounder, data: Path, people: Path | None, limit: int | None) -> Answered:
+def _ask(grounder: Grounder, data: Path, people: Path | None, limit: int | None, mirrored: Path) -> Answered:
     from models.evaluation.grounding.answers import ask_all
     from models.evaluation.grounding.items import absent_items, hand_items, people_items, shuffled_items, test_items
+    from models.evaluation.grounding.senses import mirrored_items
     from models.evaluation.grounding.test_set import read_test_set
     from models.progress import progress_bar
     from models.training.voc import read_voc
 
     items = test_items(read_test_set()[:limit], data)
-    items += shuffled_items(items)
+    items += [*shuffled_items(items), *mirrored_items(items, mirrored)]
     items += hand_items(data)[:limit]
     items += absent_items([scene for scene in read_voc(data) if scene.split == "test"][:limit])
     if people is not None:
@@ -119,14 +124,25 @@ def _ask(grounder: Grounder, data: Path, people: Path | None, limit: int | None)
 
 def _floors(answered: Answered, data: Path, detector: Path | None) -> list[Row]:
     """The floors on the test's items, and the whole photo on people's phrases."""
-    from models.evaluation.grounding.floors import WHOLE, Detector, constant_box, detector_iou, floor_iou
+    from models.evaluation.grounding.floors import (
+        WHOLE,
+        Detector,
+        any_of_class_iou,
+        constant_box,
+        detector_iou,
+        floor_iou,
+        largest_of_class_iou,
+    )
     from models.evaluation.grounding.table import Row, floor_rows
     from models.training.voc import read_voc
 
     items = [item for item in answered.items if item.part == "test"]
-    training = [scene for scene in read_voc(data) if scene.split == "train"]
+    scenes = read_voc(data)
+    training = [scene for scene in scenes if scene.split == "train"]
     rows = floor_rows("the whole photo", items, floor_iou(items, WHOLE))
     rows += floor_rows("the best box for all", items, floor_iou(items, constant_box(training)))
+    rows += floor_rows("any thing of the class, true boxes", items, any_of_class_iou(items, scenes))
+    rows += floor_rows("the largest of the class, true boxes", items, largest_of_class_iou(items, scenes))
     if detector is not None:
         rows += floor_rows("the largest of the class by a detector", items, detector_iou(items, Detector(detector)))
     for part in ("people", "people, other nouns"):

@@ -1,4 +1,4 @@
-"""What needs no grounding model: the whole photo, one box for all, the largest thing of the named class by a detector.
+"""What needs no grounding model: the whole photo, one box for all, a thing of the named class by truth or by a detector.
 
 A model that is not above these has learnt nothing. The one box is the best for the training photos; the detector is
 YOLOX-Nano with its own classes of COCO, told the target's class rather than reading the words. Owns the floors alone; none
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from random import Random
 from typing import NamedTuple
 
 import cv2
@@ -18,6 +19,7 @@ import onnxruntime
 
 from models.evaluation.grounding.answers import iou_of
 from models.evaluation.grounding.items import Item
+from models.evaluation.grounding.test_set import SEED
 from models.preprocess import decode
 from models.training.data import Box
 from models.training.voc import Scene
@@ -122,6 +124,24 @@ def largest_of(found: Found, name: str) -> Box:
         return _box(found.boxes[int(scores.argmax())])
     sides = found.boxes[sure, 2:] - found.boxes[sure, :2]
     return _box(found.boxes[sure[int(sides.prod(1).argmax())]])
+
+
+def any_of_class_iou(items: Sequence[Item], scenes: Iterable[Scene]) -> npt.NDArray[np.float64]:
+    """How well a thing of the target's class covers it, drawn from the true ones of the photo with a seed."""
+    rng = Random(SEED)
+    things = {scene.path.stem: scene.things for scene in scenes}
+    named = ([thing.box for thing in things[item.photo] if thing.name == item.name] for item in items)
+    return np.array([iou_of(item.box, rng.choice(boxes)) for item, boxes in zip(items, named, strict=True)])
+
+
+def largest_of_class_iou(items: Sequence[Item], scenes: Iterable[Scene]) -> npt.NDArray[np.float64]:
+    """How well the largest true thing of the target's class covers it: what the class alone tells, boxes given."""
+    things = {scene.path.stem: scene.things for scene in scenes}
+    largest = (
+        max((thing for thing in things[item.photo] if thing.name == item.name), key=lambda thing: thing.area)
+        for item in items
+    )
+    return np.array([iou_of(item.box, thing.box) for item, thing in zip(items, largest, strict=True)])
 
 
 def _box(sides: npt.NDArray[np.float32]) -> Box:

@@ -22,7 +22,7 @@ from models.training.expressions import draw_absent, draw_expressions
 from models.training.nouns import NOUNS
 from models.training.voc import Scene
 
-Part = Literal["test", "shuffled", "absent", "by hand", "people", "people, other nouns"]
+Part = Literal["test", "shuffled", "mirrored", "absent", "by hand", "people", "people, other nouns"]
 
 BY_HAND = Path(__file__).with_name("by_hand.csv")
 _SIDES = ("x1", "y1", "x2", "y2")

@@ -80,6 +80,7 @@ def _parts(items: Sequence[Item]) -> Iterator[tuple[str, Bools]]:
     yield "test: target of 3 to 15 %", is_test & (area >= AREAS[0]) & (area < AREAS[1])
     yield "test: target of 15 % or more", is_test & (area >= AREAS[1])
     yield "shuffled words", part == "shuffled"
+    yield "photo and words mirrored", part == "mirrored"
     yield "written by hand", part == "by hand"
     yield "people's phrases, noun known", part == "people"
     yield "people's phrases, other nouns", part == "people, other nouns"
