@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from tests.bundles import solid_photo
 from tests.drills.service_process import PATIENCE_S, service
@@ -270,6 +270,39 @@ def test_all_can_be_done_from_the_keyboard(console: ConsolePage) -> None:
     expect(console.panel.get_by_role("heading", name="The service at work")).to_be_visible()
     keyboard.press("ArrowRight")
     assert console.verdict() == "American White Pelican", "a tab keeps what was in it"
+
+
+@pytest.mark.parametrize(
+    ("tab", "field", "said", "button", "answer"),
+    [
+        ("Point", "One description a line", "the bird", "Point at it", ".found li"),
+        ("Ask", "A short question, in English", "is there a bird", "Ask", ".verdict h2"),
+    ],
+)
+def test_words_are_asked_from_the_keyboard(
+    console: ConsolePage, tab: str, field: str, said: str, button: str, answer: str
+) -> None:
+    console.open()
+    keyboard = console.page.keyboard
+    console.page.get_by_role("tab", name="Identify").focus()
+    while console.page.evaluate("document.activeElement.textContent").strip() != tab:
+        keyboard.press("ArrowRight")
+    press_tab_until(console, console.panel.locator(".example").first)
+    keyboard.press("Enter")
+    press_tab_until(console, console.panel.get_by_label(field))
+    keyboard.type(said)
+    press_tab_until(console, console.panel.get_by_role("button", name=button, exact=True))
+    keyboard.press("Enter")
+    expect(console.panel.locator(answer).first).to_be_visible()
+
+
+def press_tab_until(console: ConsolePage, wanted: Locator) -> None:
+    """Go on from field to field until one has the focus; all that is on the way can be passed."""
+    for _ in range(40):
+        console.page.keyboard.press("Tab")
+        if wanted.evaluate("element => element === document.activeElement"):
+            return
+    pytest.fail(f"{wanted} cannot be reached by the tab key")
 
 
 def test_the_commands_shown_give_the_answer_shown(console: ConsolePage, tmp_path: Path) -> None:
