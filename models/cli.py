@@ -101,7 +101,7 @@ def compare(
         named = [report.partition("=") for report in reports]
         if not all(name and folder for name, _, folder in named):
             raise typer.BadParameter("give each report as NAME=FOLDER")
-        rows = read_rows((name, Path(folder)) for name, _, folder in named)
+        rows = read_rows(((name, Path(folder)) for name, _, folder in named), dataset)
         sys.stdout.write(to_markdown(rows, against, dataset))
 
 

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from models.evaluation.figures import table
+from models.evaluation.items import group_of
 from models.evaluation.metrics import Bools, Interval, bootstrap, paired
 from models.evaluation.report import ANSWERS_NAME, FIGURES_NAME, Effort
 from models.evaluation.significance import holm, mcnemar, paired_seeds
@@ -42,17 +43,26 @@ PAPERS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Whether each photo of a part was right, by photo, in each run of a system; and what the runs cost, where known."""
+    """Whether each photo of a part was right, by photo, in each run of a system; and what the runs cost, where known.
+
+    `group` names the classes that a row is about, where it is not about the whole part.
+    """
 
     system: str
     part: str
     runs: tuple[Mapping[str, bool], ...]
     efforts: tuple[Effort, ...] = ()
+    group: str = ""
 
     @property
     def base(self) -> str:
-        """The part without what was told beside its photos: rows of one base can be paired."""
-        return self.part.partition(", ")[0]
+        """The part without what was told beside its photos, and the group: rows of one base can be paired."""
+        return ", ".join(filter(None, (self.part.partition(", ")[0], self.group)))
+
+    @property
+    def name(self) -> str:
+        """The part as it is shown."""
+        return ", ".join(filter(None, (self.part, self.group)))
 
     def hits(self, photos: Sequence[str]) -> Bools:
         """Bool [runs, photos]."""
@@ -73,21 +83,22 @@ class _Cost(msgspec.Struct):
     effort: Effort | None = None
 
 
-def read_rows(reports: Iterable[tuple[str, Path]]) -> list[Row]:
-    """The rows of reports, each with the name to show; those of one name and part are runs of one row.
+def read_rows(reports: Iterable[tuple[str, Path]], dataset: str) -> list[Row]:
+    """The rows of reports, each with the name to show, and of their groups; those of one name and part are runs of one row.
 
     Raises:
         DataError: a folder holds no report with answers, or runs of one name were put to different photos.
     """
-    found: dict[tuple[str, str], list[tuple[dict[str, bool], Effort | None]]] = {}
+    found: dict[tuple[str, str, str], list[tuple[dict[str, bool], Effort | None]]] = {}
     for system, folder in reports:
-        parts: dict[str, dict[str, bool]] = {}
+        parts: dict[tuple[str, str], dict[str, bool]] = {}
         for line in read_csv(folder / ANSWERS_NAME, ("part", "photo", "class_id", "answered")):
-            parts.setdefault(line["part"], {})[line["photo"]] = line["answered"] == line["class_id"]
+            for group in {"", group_of(dataset, line["part"], line["class_id"])}:
+                parts.setdefault((line["part"], group), {})[line["photo"]] = line["answered"] == line["class_id"]
         effort = _read_effort(folder / FIGURES_NAME)
-        for part, right in parts.items():
-            found.setdefault((system, part), []).append((right, effort))
-    return [_row(system, part, runs) for (system, part), runs in found.items()]
+        for (part, group), right in sorted(parts.items()):
+            found.setdefault((system, part, group), []).append((right, effort))
+    return [_row(system, part, group, runs) for (system, part, group), runs in found.items()]
 
 
 def _read_effort(path: Path) -> Effort | None:
@@ -97,11 +108,11 @@ def _read_effort(path: Path) -> Effort | None:
         raise DataError(f"{path} cannot be read as the figures of an evaluation: {error}") from error
 
 
-def _row(system: str, part: str, found: Sequence[tuple[dict[str, bool], Effort | None]]) -> Row:
+def _row(system: str, part: str, group: str, found: Sequence[tuple[dict[str, bool], Effort | None]]) -> Row:
     runs = tuple(right for right, _ in found)
     if any(run.keys() != runs[0].keys() for run in runs):
         raise DataError(f"the reports named {system!r} were made on different photos of {part!r}")
-    return Row(system, part, runs, tuple(effort for _, effort in found if effort is not None))
+    return Row(system, part, runs, tuple(effort for _, effort in found if effort is not None), group)
 
 
 def difference(row: Row, reference: Row) -> Difference:
@@ -162,7 +173,7 @@ def _shares(row: Row) -> tuple[str, ...]:
     low, high = bootstrap(values, photos)
     runs = f", {len(row.runs)} runs" if len(row.runs) > 1 else ""
     interval = f"{100 * low:.2f} - {100 * high:.2f}"
-    return row.part, f"{row.system}{runs}", f"{len(photos):,}", f"{100 * values.mean():.2f}", interval
+    return row.name, f"{row.system}{runs}", f"{len(photos):,}", f"{100 * values.mean():.2f}", interval
 
 
 def _compared(found: Interval, p: float) -> tuple[str, ...]:

@@ -49,15 +49,19 @@ def item_of(row: Row) -> Item:
 
 def groups_of(dataset: str, part: Part) -> list[tuple[str, list[bool]]]:
     """Groups of a part that are reported beside it: (name, which items belong)."""
-    if dataset != "cub_birds" or not part.name.partition(", ")[0].endswith("test whole"):
+    groups = [group_of(dataset, part.name, item.class_id) for item in part.items]
+    names = sorted({group for group in groups if group})
+    if len(names) < 2:
         return []
-    first = [class_number(item.class_id) <= _CUB_COMPLETE_CLASSES for item in part.items]
-    if all(first) or not any(first):
-        return []
-    return [
-        (f"{part.name}, classes 1-{_CUB_COMPLETE_CLASSES}", first),
-        (f"{part.name}, the other classes", [not inside for inside in first]),
-    ]
+    return [(f"{part.name}, {name}", [group == name for group in groups]) for name in names]
+
+
+def group_of(dataset: str, part: str, class_id: str) -> str:
+    """The group that a photo of a class is reported in beside its part; empty where there are none."""
+    if dataset != "cub_birds" or not part.partition(", ")[0].endswith("test whole"):
+        return ""
+    is_complete = class_number(class_id) <= _CUB_COMPLETE_CLASSES
+    return f"classes 1-{_CUB_COMPLETE_CLASSES}" if is_complete else "the other classes"
 
 
 def class_number(class_id: str) -> int:

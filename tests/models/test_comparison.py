@@ -63,7 +63,7 @@ def write_report(folder: Path, answers: str, figures: str = "{}") -> Path:
 
 def test_reports_of_one_name_are_runs_of_one_row(tmp_path: Path) -> None:
     reports = [("plain", write_report(tmp_path / "0", "ab")), ("plain", write_report(tmp_path / "1", "aa"))]
-    (found,) = read_rows(reports)
+    (found,) = read_rows(reports, "folder")
     assert found == Row("plain", "test crop", ({"0": True, "1": False}, {"0": True, "1": True}))
     assert "| test crop | plain, 2 runs |      2 | 75.00 |" in to_markdown([found], "plain", "folder")
 
@@ -71,7 +71,7 @@ def test_reports_of_one_name_are_runs_of_one_row(tmp_path: Path) -> None:
 def test_what_the_runs_cost_stands_beside_their_rows_where_it_is_known(tmp_path: Path) -> None:
     costs = ('{"effort": {"steps": 100, "cpu_s": 600}}', '{"effort": {"steps": 200, "cpu_s": null}}', "{}")
     reports = [(str(place), write_report(tmp_path / str(place), "ab", cost)) for place, cost in enumerate(costs)]
-    lines = to_markdown(read_rows(reports), "0", "folder").splitlines()
+    lines = to_markdown(read_rows(reports, "folder"), "0", "folder").splitlines()
     assert [[cell.strip() for cell in line.split("|")[-3:-1]] for line in lines[:1] + lines[2:]] == [
         ["steps", "CPU min"],
         ["100", "10"],
@@ -83,13 +83,13 @@ def test_what_the_runs_cost_stands_beside_their_rows_where_it_is_known(tmp_path:
 def test_a_report_without_its_figures_is_refused(tmp_path: Path) -> None:
     (write_report(tmp_path / "0", "ab") / "figures.json").unlink()
     with pytest.raises(DataError, match=r"figures\.json cannot be read"):
-        read_rows([("plain", tmp_path / "0")])
+        read_rows([("plain", tmp_path / "0")], "folder")
 
 
 def test_seeds_on_other_photos_are_refused(tmp_path: Path) -> None:
     reports = [("plain", write_report(tmp_path / "0", "ab")), ("plain", write_report(tmp_path / "1", "a"))]
     with pytest.raises(DataError, match="different photos"):
-        read_rows(reports)
+        read_rows(reports, "folder")
 
 
 def test_rows_with_a_text_are_paired_with_the_reference_without() -> None:
@@ -110,3 +110,26 @@ def test_rows_with_a_text_are_paired_with_the_reference_without() -> None:
 def test_a_reference_that_is_not_there_is_named() -> None:
     with pytest.raises(DataError, match="'vit'; there are plain"):
         to_markdown([row("plain", "1")], "vit", "cub_birds")
+
+
+def test_rows_of_a_group_are_paired_with_the_same_group(tmp_path: Path) -> None:
+    for name, told, answered in (("plain", "", "bb"), ("pma", ", own text", "ab")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "figures.json").write_text("{}")
+        classes = ("001.a", "150.b")
+        lines = [
+            f'"test whole{told}",{place},{one},{one if sign == "a" else "x"},0.5'
+            for place, (one, sign) in enumerate(zip(classes, answered, strict=True))
+        ]
+        header = "part,photo,class_id,answered,probability"
+        (tmp_path / name / "answers.csv").write_text("\n".join([header, *lines]) + "\n")
+    rows = read_rows([(name, tmp_path / name) for name in ("plain", "pma")], "cub_birds")
+    text = to_markdown(rows, "plain", "cub_birds")
+    shown = {tuple(cell.strip() for cell in line.split("|")[1:4]) for line in text.splitlines() if "pma" in line}
+    assert shown == {
+        ("test whole, own text", "pma", "2"),
+        ("test whole, own text, classes 1-50", "pma", "1"),
+        ("test whole, own text, the other classes", "pma", "1"),
+    }
+    line = next(line for line in text.splitlines() if "own text, classes 1-50" in line)
+    assert "+100.00" in line
