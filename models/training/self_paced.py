@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -44,14 +43,6 @@ class Pacing:
         low, high = self.sigma_range
         if not 0 < low <= self.sigma <= high < inf:
             raise ValueError(f"sigma {self.sigma} must lie in its range, {low} to {high}, above 0")
-
-
-class ParameterGroup(TypedDict):
-    """A group of an optimiser."""
-
-    params: list[nn.Parameter]
-    lr: float
-    weight_decay: float
 
 
 class SelfPacedLoss(nn.Module):
@@ -83,10 +74,6 @@ class SelfPacedLoss(nn.Module):
     def project(self) -> None:
         """Bring sigma back into its range; called after a step, since a clamp in the loss would end its gradient."""
         self.sigma.clamp_(*self.pacing.sigma_range)
-
-    def group(self) -> ParameterGroup:
-        """Sigma's own group of the optimiser: the paper's rate, no decay."""
-        return {"params": [self.sigma], "lr": SIGMA_RATE, "weight_decay": 0.0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,10 @@ from math import exp, inf
 
 import pytest
 import torch
+from torch import nn
 
+from models.training.loop import parameter_groups
+from models.training.recipes.grounding import GROUND
 from models.training.self_paced import Pacing, SelfPacedLoss, grounding_losses
 
 TRUTH = torch.tensor([[0.5, 0.5, 0.4, 0.4]])
@@ -97,8 +100,9 @@ def test_sigma_is_brought_back_into_its_range(length: float, start: float, end: 
 
 
 def test_sigma_has_a_group_of_its_own() -> None:
-    loss = SelfPacedLoss(Pacing())
-    assert loss.group() == {"params": [loss.sigma], "lr": 5e-5, "weight_decay": 0.0}
+    learner = nn.ModuleDict({"pacing": SelfPacedLoss(Pacing()), "head": nn.Linear(2, 2)})
+    own = [group for group in parameter_groups(learner, GROUND.schedule) if group["lr"] == pytest.approx(5e-5)]
+    assert [(group["params"], group["weight_decay"]) for group in own] == [([learner["pacing"].sigma], 0.0)]
 
 
 def test_weights_keep_their_cap() -> None:
