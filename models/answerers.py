@@ -6,6 +6,7 @@ Owns the border between `models.evaluation`, which takes any answerer, and the e
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,7 @@ import torch
 
 from export.runtime import Graph, Inputs
 from models.calibration import Floats, softmax
-from models.evaluation.asking import Answered, Refused
+from models.evaluation.asking import LANES, Answered, Refused
 from models.evaluation.faithfulness import Run
 from models.evaluation.heat import Outputs
 from models.evaluation.remote import canonical
@@ -137,6 +138,7 @@ class RunAnswers:
         self._size_px, self._fit = record.size_px, record.fit
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(self._device)
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // LANES))  # photos are asked side by side
         self._vocabulary = None if record.words is None else read_vocabulary(folder / VOCABULARY_NAME)
 
     def __call__(self, photo: bytes, text: str | None = None) -> Answered:
