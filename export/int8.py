@@ -23,6 +23,7 @@ from export.operators import check_graph
 from export.quantize import QuantizationError, quantize
 from export.runtime import Graph, Inputs, measure, speedup
 from export.scores import Preparation, sample_images, score
+from export.variants import size_limit_bytes
 from models.bundle import check_bundle
 from models.calibration import ece, softmax
 from models.evaluation.figures import Figures, Scored, judge, markdown
@@ -98,6 +99,7 @@ def quantize_bundle(order: QuantizeOrder) -> Path:
         if faults := check_graph(proto):
             raise BundleError(manifest.name, faults)
         onnx.save(proto, partial / INT8_NAME)
+        _require_room(partial, manifest)
         found = _measure(partial, manifest, dataset, table, preparation, order.limit)
         fast = Graph(partial / INT8_NAME, computes="int8")
         write_samples(partial / INT8_SAMPLES_NAME, fast, Inputs(sample_images(manifest.image.size_px)))
@@ -122,6 +124,15 @@ def _read_data(order: QuantizeOrder, manifest: Manifest) -> tuple[Dataset, Label
     if dataset.class_ids != tuple(label.class_id for label in labels):
         raise DataError(f"{order.data} has other classes than {manifest.identity} knows")
     return dataset, LabelTable(manifest.levels, labels)
+
+
+def _require_room(folder: Path, manifest: Manifest) -> None:
+    """A bundle travels in git, and one with two graphs may weigh no more than one with one."""
+    weight, limit = sum(entry.stat().st_size for entry in folder.iterdir()), size_limit_bytes(manifest.system)
+    if weight > limit:
+        raise QuantizationError(
+            f"with a graph in 8 bits {manifest.identity} would weigh {weight / 2**20:.1f} MiB; {limit >> 20} are allowed"
+        )
 
 
 def _batches(dataset: Dataset, preparation: Preparation) -> Iterator[Inputs]:

@@ -128,6 +128,14 @@ def test_what_costs_too_much_or_gains_too_little_is_not_kept(
     assert not list(tmp_path.rglob("manifest.json"))
 
 
+def test_both_graphs_must_fit_in_a_bundle(
+    bundle: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(int8, "size_limit_bytes", lambda _system: 1 << 10)
+    with pytest.raises(QuantizationError, match=r"colours@1\.0\.0 would weigh .* MiB; 0 are allowed"):
+        quantize_bundle(QuantizeOrder(bundle, photos, "1.1.0", tmp_path))
+
+
 def test_what_cannot_compute_in_8_bits_is_told(
     fast: Path, bundle: Path, photos: Path, tmp_path: Path, exported: Exported, images: Pixels
 ) -> None:
