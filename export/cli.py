@@ -1,7 +1,7 @@
-"""The commands `export`, `export-answers`, `export-detector` ... and `quantize`: a run, weights or a bundle become a bundle.
+"""The commands that make bundles: `export` and its like, of runs or published weights, and `quantize`, of a bundle.
 
-Owns the options; the work is that of `export.bundle` and its like of other tasks and of `export.int8`, and for
-TensorRT the serving engine's, whose cache is filled.
+Owns the options; the work is that of `export.bundle` and its like for other tasks and of `export.int8`, and for TensorRT
+the serving engine's, whose cache is filled.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """`fieldmark models check`: what is wrong with bundles, all of it.
 
 Owns which folders are meant and the rule that no single bundle can show: one default a domain. The faults of one bundle
-are found by `models/manifest.py` and, once its files hold, by loading it as the worker does.
+are found by `models/manifest.py` and, once its files hold, by loading it as the worker does, in every arithmetic it has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
@@ -16,6 +17,7 @@ from service.cli.options import CommandFailed
 from service.engine.backends.base import StartError
 from service.engine.loader import Loader
 from service.engine.store import find_bundles
+from service.settings import Arithmetic
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -32,11 +34,13 @@ def check_folder(folder: Path, *, admit_fakes: bool = False) -> Iterator[Checked
         CommandFailed: the folder holds no bundle, or no graph can be loaded here.
     """
     folders = [folder] if (folder / MANIFEST_NAME).is_file() else _bundles_below(folder)
-    loader = Loader(testing_backends=admit_fakes)
+    exact, int8 = (Loader(arithmetic=name, testing_backends=admit_fakes) for name in get_args(Arithmetic))
     defaults: dict[str, str] = {}
     for bundle in folders:
-        faults = _load_faults(loader, bundle)
+        faults = _load_faults(exact, bundle)
         manifest = _manifest_of(bundle)
+        if manifest is not None and manifest.computing("int8") is not manifest and not faults:
+            faults = [f"in 8 bits: {fault}" for fault in _load_faults(int8, bundle)]
         if manifest is not None and manifest.default:
             subject = f"{manifest.task}/{manifest.domain or ''}"
             other = defaults.setdefault(subject, manifest.name)

@@ -21,6 +21,8 @@ from models.bundle import check_bundle
 from models.manifest import BundleError, read_manifest
 from models.preprocess import Pixels
 from models.training.data import DataError
+from service.cli.checking import check_folder
+from service.engine.backends.base import StartError
 from service.engine.engine import Engine
 from tests.bundles import rewrite_manifest
 from tests.export.conftest import Exported
@@ -94,16 +96,28 @@ def test_bundles_without_such_a_graph_serve_beside_it_as_they_are(bundle: Path) 
     assert Engine([bundle.parents[1]], arithmetic="int8").catalog.models[0].variant == "fp32"
 
 
-def test_a_graph_that_says_something_else_here_is_refused(fast: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def wrong(fast: Path, tmp_path: Path) -> Path:
+    """The bundle whose second graph does not say what its samples expect."""
     folder = Path(shutil.copytree(fast, tmp_path / "colours" / "1.1.0"))
     with np.load(folder / "samples.int8.npz") as archive:
         samples = dict(archive)
     np.savez(folder / "samples.int8.npz", allow_pickle=False, **samples | {"logits": samples["logits"] + 5})
     rewrite_manifest(folder)
-    entry = Engine([tmp_path]).catalog.models[0]
+    return folder
+
+
+def test_a_graph_that_says_something_else_here_is_refused(wrong: Path) -> None:
+    entry = Engine(wrong.parents[1]).catalog.models[0]
     assert (entry.status, entry.variant) == ("serving", "fp32")
-    with pytest.raises(Exception, match="does not compute here what it did when it was exported"):
-        Engine([tmp_path], arithmetic="int8")
+    with pytest.raises(StartError, match="does not compute here what it did when it was exported"):
+        Engine(wrong.parents[1], arithmetic="int8")
+
+
+def test_checking_a_bundle_looks_at_both_graphs(fast: Path, wrong: Path) -> None:
+    assert [checked.faults for checked in check_folder(fast)] == [[]]
+    ((fault,),) = (checked.faults for checked in check_folder(wrong))
+    assert fault.startswith("in 8 bits: self-check: logits of sample 0 is off by more than 0.3")
 
 
 @pytest.mark.parametrize(
