@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from export.runtime import Graph, Inputs
 from models.calibration import Floats, softmax
@@ -23,6 +25,8 @@ from models.manifest import read_manifest
 from models.preprocess import ImageError, Photo, Pixels, decode, fit_pixels, preprocess
 from models.sections import Arithmetic, TextInput
 from models.text import VOCABULARY_NAME, read_vocabulary
+from models.training.data import DataError
+from models.training.features import PhotoMaps
 from models.training.losses import logits_of
 from models.training.runs import load_model
 from models.training.views import to_tensor
@@ -131,20 +135,30 @@ def _middle(photo: Photo, share: float) -> Pixels:
 
 
 class RunAnswers:
-    """The averaged model of a training run, before any export: a row of an ablation needs no bundle."""
+    """The averaged model of a training run, before any export: a row of an ablation needs no bundle.
 
-    def __init__(self, folder: Path) -> None:
+    With `maps` a frozen backbone's maps of the photos are kept there, and read where another run had them made.
+    """
+
+    def __init__(self, folder: Path, maps: Path | None = None) -> None:
+        """Raises DataError where the folder holds no run, or maps are to be kept of a backbone that learnt."""
         record, model, _ = load_model(folder)
+        if maps is not None and not record.frozen:
+            raise DataError(f"the backbone of {folder} has learnt, and nobody shares its maps; leave --frozen out")
         self._size_px, self._fit = record.size_px, record.fit
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(self._device)
+        self._maps: PhotoMaps | None = None
+        if maps is not None:
+            self._maps = PhotoMaps(cast("nn.Module", model.backbone), record.size_px, record.fit, maps)
+            model.backbone = nn.Identity()
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // LANES))  # photos are asked side by side
         self._vocabulary = None if record.words is None else read_vocabulary(folder / VOCABULARY_NAME)
 
     def __call__(self, photo: bytes, text: str | None = None) -> Answered:
         """The logits of one photo, with the text where the model reads it."""
         try:
-            pixels, _ = preprocess(photo, self._size_px, self._fit)
+            seen = self._see(photo).to(self._device)
         except ImageError as error:
             raise Refused(str(error)) from error
         phrases = None
@@ -152,9 +166,14 @@ class RunAnswers:
             ids = self._vocabulary.encode(self._vocabulary.known_phrases(text or ""))
             phrases = torch.from_numpy(ids)[None].to(self._device)
         with torch.inference_mode():
-            found = logits_of(self._model, to_tensor([pixels]).to(self._device), phrases)[0]
-        logits = found.double().cpu().numpy()
+            logits = logits_of(self._model, seen, phrases)[0].double().cpu().numpy()
         return Answered(canonical({"best": int(logits.argmax())}), logits)
+
+    def _see(self, photo: bytes) -> Tensor:
+        """What the model takes: the photo, or what its backbone made of it."""
+        if self._maps is not None:
+            return self._maps(photo)
+        return to_tensor([preprocess(photo, self._size_px, self._fit)[0]])
 
 
 def run_of(folder: Path) -> Run:

@@ -43,6 +43,10 @@ def evaluate(
     bundle: Annotated[Path | None, typer.Option(help="Folder of the bundle.")] = None,
     model: Annotated[str | None, typer.Option(help="Instead: name or name@version in the stores.")] = None,
     run: Annotated[Path | None, typer.Option(help="Instead: folder of a training run, not calibrated.")] = None,
+    frozen: Annotated[
+        Path | None,
+        typer.Option(help="Of a run on a frozen backbone: folder for its maps of the photos, which runs share."),
+    ] = None,
     store: Annotated[list[Path] | None, typer.Option(help="Folders of bundles; by default the zoo.")] = None,
     split: Annotated[list[str] | None, typer.Option(help="By default all but train and validation.")] = None,
     framing: Annotated[str | None, typer.Option(help="Only this framing, such as crop or whole.")] = None,
@@ -72,7 +76,7 @@ def evaluate(
             raise typer.BadParameter("--vote is for bundles; leave --run out")
         try:
             if run is not None:
-                found = examine_run(run, photos)
+                found = examine_run(run, photos, frozen)
             else:
                 folder = bundle.resolve() if bundle else _find_bundle(str(model), store or [])
                 if vote:

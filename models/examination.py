@@ -100,15 +100,17 @@ def examine_vote(folder: Path, photos: Photos) -> Examined:
     return Examined(make_report(identity, photos.dataset, manifest.calibration.temperature, asked), asked, labels)
 
 
-def examine_run(folder: Path, photos: Photos) -> Examined:
+def examine_run(folder: Path, photos: Photos, maps: Path | None = None) -> Examined:
     """Ask the averaged model of a training run, which nothing has calibrated yet: its temperature is 1.
 
+    `maps` is a folder in which what a frozen backbone makes of the photos is kept for the next run on it.
+
     Raises:
-        DataError: the folder holds no run whose first epoch is done, or the data cannot be read.
+        DataError: the folder holds no run whose first epoch is done, its backbone is not frozen, or the data cannot be read.
     """
     record = read_record(folder)
     labels = tuple(labels_for(record.dataset, record.class_ids).rows)
-    asked = _ask(photos, labels, RunAnswers(folder), None)
+    asked = _ask(photos, labels, RunAnswers(folder, maps), None)
     steps, cpu_s = effort_of(folder)
     report = make_report(f"{record.system} run {folder.name}", photos.dataset, 1.0, asked, effort=Effort(steps, cpu_s))
     return Examined(report, asked, labels)

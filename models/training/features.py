@@ -1,12 +1,13 @@
 """Feature maps of photos, computed once and kept on disk: what is learnt on top of a frozen backbone takes minutes.
 
-Owns the file of maps and the batches drawn from it. A few seeded views of each photo stand for the endless ones of real
+Owns the files of maps and the batches drawn from them. A few seeded views of each photo stand for the endless ones of real
 training. A file belongs to one backbone, one list of photos and one size; seeds and ablations share it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from models.preprocess import Fit, Pixels, fit_pixels
+from models.preprocess import Fit, Pixels, fit_pixels, preprocess
 from models.training.losses import Loss, Moment
 from models.training.texts import TextReader
 from models.training.views import Batch, Example, PhotoStore, ahead, random_view, to_tensor
@@ -55,6 +56,30 @@ def evaluation_maps(
 
     facts = ["evaluation", size_px, fit, [str(path) for path in paths]]
     return _maps(backbone, len(paths), draw, facts, folder)
+
+
+class PhotoMaps:
+    """The maps of single photos as serving would see them, f16 and kept by the photo's bytes: what many runs are asked about."""
+
+    def __init__(self, backbone: nn.Module, size_px: int, fit: Fit, folder: Path) -> None:
+        self._backbone = backbone.eval()
+        self._size_px, self._fit = size_px, fit
+        self._folder = folder / f"photos-{_digest(backbone.state_dict(), ['photos', size_px, fit])}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    @torch.inference_mode()
+    def __call__(self, photo: bytes) -> Tensor:
+        """The map of one encoded photo, f32 [1, D, h, w]; raises ImageError."""
+        path = self._folder / f"{hashlib.sha256(photo).hexdigest()[:32]}.npy"
+        if not path.exists():
+            pixels, _ = preprocess(photo, self._size_px, self._fit)
+            device = next(self._backbone.parameters()).device
+            made = self._backbone(to_tensor([pixels]).to(device)).half().cpu().numpy()
+            partial = path.with_suffix(f".{threading.get_ident()}")
+            with partial.open("wb") as file:
+                np.save(file, made, allow_pickle=False)
+            partial.replace(path)
+        return torch.from_numpy(np.load(path, allow_pickle=False).astype(np.float32))
 
 
 def _maps(backbone: nn.Module, count: int, draw: Callable[[int], list[Pixels]], facts: object, folder: Path) -> Maps:

@@ -250,6 +250,25 @@ def test_a_run_is_measured_as_it_validated_with_what_it_cost(
     assert found.report.effort == Effort(steps=read_state(run)["step"], cpu_s=pytest.approx(sum(noted)))
 
 
+def test_runs_on_one_frozen_backbone_share_its_maps_of_the_photos(
+    index: Path, whole_run: Callable[[System], Path], tmp_path: Path
+) -> None:
+    start, photos = start_of_run(whole_run("plain")), examination.Photos("folder", index, splits=("validation",))
+    for system in ("pma_visual", "plain"):
+        asked = commission(system, index, tmp_path / system)  # type: ignore[arg-type]
+        run_commission(replace(asked, start=start, maps=tmp_path / "maps"))
+    usual, kept, again = (
+        examination.examine_run(tmp_path / "pma_visual", photos, maps).asked[0].scored.logits
+        for maps in (None, tmp_path / "seen", tmp_path / "seen")
+    )
+    assert kept == pytest.approx(usual, abs=0.05)
+    assert (kept == again).all()
+    (folder,) = (tmp_path / "seen").iterdir()
+    assert len(list(folder.iterdir())) == 6
+    with pytest.raises(DataError, match="has learnt, and nobody shares its maps"):
+        examination.examine_run(whole_run("pma"), photos, tmp_path / "seen")
+
+
 def test_what_a_run_cost_is_unknown_where_an_epoch_did_not_note_it(
     whole_run: Callable[[System], Path], tmp_path: Path
 ) -> None:
