@@ -3,7 +3,7 @@
 A row is what one system made of one part, read from the report that its evaluation wrote; several reports under one name
 are runs of one system from several seeds, and count on average. Each row is compared with the reference on the photos
 that both have. The rules: "better" where the 95 % interval of the difference excludes 0 and so does the test, for all
-comparisons of the table together; "at least as good" where the interval's lower end is above -1.5 points.
+systems compared on a part together; "at least as good" where the interval's lower end is above -1.5 points.
 
 The papers' figures are theirs, at 448 px on larger backbones, trained on the original photos: an aim, no fair row.
 """
@@ -152,12 +152,12 @@ def to_markdown(rows: Sequence[Row], reference: str, dataset: str) -> str:
     bases = {row.base: row for row in reversed(rows) if row.system == reference}
     ordered = sorted(rows, key=lambda row: row.base)
     found = [_against(row, bases.get(row.base)) for row in ordered]
-    corrected = iter(holm([one.p for one in found if one is not None]))
+    corrected = _corrected(ordered, found)
     has_effort = any(row.efforts for row in rows)
     header = (*(cell.format(reference) for cell in HEADER), *(EFFORT_HEADER if has_effort else ()))
     lines = [header]
-    for row, one in zip(ordered, found, strict=True):
-        compared = ("", "", "", "") if one is None else _compared(one.interval, next(corrected))
+    for row, one, p in zip(ordered, found, corrected, strict=True):
+        compared = ("", "", "", "") if one is None else _compared(one.interval, p)
         lines.append((*_shares(row), *compared, *(_effort(row) if has_effort else ())))
     papers = "".join(f"- {line}\n" for line in PAPERS.get(dataset, ()))
     return table(lines) + (f"\nThe papers' own figures, at 448 px:\n\n{papers}" if papers else "")
@@ -165,6 +165,17 @@ def to_markdown(rows: Sequence[Row], reference: str, dataset: str) -> str:
 
 def _against(row: Row, reference: Row | None) -> Difference | None:
     return None if reference is None or reference is row else difference(row, reference)
+
+
+def _corrected(rows: Sequence[Row], found: Sequence[Difference | None]) -> list[float]:
+    """The p of each row for all that are compared on its part; 1 where nothing is compared."""
+    values = [1.0] * len(rows)
+    for base in dict.fromkeys(row.base for row in rows):
+        places = [place for place, row in enumerate(rows) if row.base == base and found[place] is not None]
+        family = holm([one.p for place in places if (one := found[place]) is not None])
+        for place, p in zip(places, family, strict=True):
+            values[place] = p
+    return values
 
 
 def _shares(row: Row) -> tuple[str, ...]:

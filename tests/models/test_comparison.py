@@ -133,3 +133,14 @@ def test_rows_of_a_group_are_paired_with_the_same_group(tmp_path: Path) -> None:
     }
     line = next(line for line in text.splitlines() if "own text, classes 1-50" in line)
     assert "+100.00" in line
+
+
+def test_a_p_counts_the_systems_on_its_part_and_no_others() -> None:
+    right = "1" * 700 + "0" * 300
+    better = "1" * 712 + "0" * 288  # 12 of 12 that only one knows: p is 1/2048
+    rows = [row("plain", right), row("a", better), row("b", right), row("c", right)]
+    rows += [row(name, right, "test whole") for name in ("plain", "a", "b", "c")]
+    lines = to_markdown(rows, "plain", "folder").splitlines()
+    told = {tuple(cell.strip() for cell in (line.split("|")[1:3] + line.split("|")[-3:-1])) for line in lines[2:]}
+    assert ("test crop", "a", f"{3 / 2048:.3f}", "better") in told
+    assert ("test whole", "a", "1.000", "at least as good") in told
