@@ -34,7 +34,7 @@ def test_the_file_says_what_was_read_from_it() -> None:
 
 def test_what_was_written_by_hand_has_a_box_each(tmp_path: Path) -> None:
     items = hand_items(tmp_path)
-    assert len(items) == len({(item.photo, item.text) for item in items}) == 29
+    assert len(items) == len({(item.photo, item.text) for item in items}) == 30
     for item in items:
         assert item.box is not None
         left, top, right, bottom = item.box
