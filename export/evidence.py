@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from export.fitting import calibrate
 from export.parity import Parity, ParityError, check_parity
-from export.runtime import Graph, Inputs, measure
-from export.scores import Preparation, score
+from export.runtime import Graph, Inputs, measure_file
+from export.scores import Preparation, score_parts
 from export.subject import Subject, Trials
 from export.trust.companions import Companion, Companions
 from export.trust.conflicts import Conflicts, fit_conflicts
@@ -24,13 +24,11 @@ from export.trust.uncertainty import Uncertainty, is_partial, settle_uncertainty
 from export.variants import LOSS_LIMIT
 from models.evaluation.figures import Figures, Scored, judge
 from models.evaluation.items import Part
-from models.progress import progress_bar
 from models.sections import Calibration, LatencyRow
 from models.training.taxonomy import LabelTable
 
 _PARITY_PHOTOS = 16
 _CORES = len(os.sched_getaffinity(0))  # photos are put to all of them; only a clock wants one
-_PAIR_BATCHES = (1, 4, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ def gather(subject: Subject, table: LabelTable, trials: Trials, companions: Comp
         ),
         held_out=sum(len(one.labels) for one in held_out),
         calibration=calibration,
-        latency=(*measure(Graph(subject.path)), *measure(Graph(subject.path, threads=2), _PAIR_BATCHES)),
+        latency=measure_file(subject.path),
         size_bytes=subject.path.stat().st_size,
         limit=trials.limit,
         loss=loss,
@@ -124,9 +122,7 @@ def _explain(graph: Graph, subject: Subject, part: Part | None, temperature: flo
 
 
 def _score(graph: Graph, subject: Subject, parts: Sequence[Part]) -> list[Scored]:
-    with progress_bar() as bar:
-        task = bar.add_task("measuring", total=sum(len(part.items) for part in parts))
-        return [score(graph, part, subject.class_ids, subject.preparation, lambda: bar.advance(task)) for part in parts]
+    return score_parts(graph, parts, subject.class_ids, subject.preparation)
 
 
 def _loss(subject: Subject, parts: Sequence[Part], stored: Sequence[Scored]) -> float | None:

@@ -21,16 +21,15 @@ from export.folder import new_bundle
 from export.manifest import GRAPH_NAME
 from export.operators import check_graph
 from export.quantize import QuantizationError, quantize
-from export.runtime import Graph, Inputs, measure, speedup
-from export.scores import Preparation, sample_images, score
+from export.runtime import Graph, Inputs, measure_file, speedup
+from export.scores import Preparation, sample_images, score_parts
 from export.variants import size_limit_bytes
 from models.bundle import check_bundle
 from models.calibration import ece, softmax
 from models.evaluation.figures import Figures, Scored, judge, markdown
-from models.evaluation.items import Part, item_of, parts_of
+from models.evaluation.items import item_of, parts_of
 from models.labels import read_labels
 from models.manifest import MANIFEST_NAME, BundleError, Manifest, file_sha256, read_manifest
-from models.progress import progress_bar
 from models.sections import Calibration, LatencyRow, Variant
 from models.training.data import DataError, Dataset, limited, read_dataset
 from models.training.taxonomy import LabelTable
@@ -45,7 +44,6 @@ INT8_SAMPLES_NAME = "samples.int8.npz"
 #: Training photos whose values set the ranges; they are neither held out nor test photos.
 CALIBRATION_PHOTOS = 300
 _CORES = len(os.sched_getaffinity(0))
-_PAIR_BATCHES = (1, 4, 8)
 _CARD_NAME = "card.md"
 
 
@@ -117,7 +115,7 @@ def _read_data(order: QuantizeOrder, manifest: Manifest) -> tuple[Dataset, Label
         raise QuantizationError(f"{manifest.identity} is no classifier of photos alone whose data is on record")
     if manifest.calibration.score == "distance":
         raise QuantizationError(f"{manifest.identity} tells the unknown by its features, which 8 bits would shift")
-    if any(variant.computes == "int8" for variant in manifest.variants):
+    if manifest.int8 is not None:
         raise QuantizationError(f"{manifest.identity} has a graph in 8 bits already")
     dataset = read_dataset(manifest.training.data, order.data)
     labels = tuple(read_labels(order.bundle / "labels.csv", manifest.levels))
@@ -150,7 +148,7 @@ def _measure(
     splits = sorted({row.split for row in dataset.rows} - {"train", "validation"})
     tests = [part for split in splits for part in parts_of(dataset, split, limit=limit)]
     before, after, tested = (
-        _score(graph, parts, dataset.class_ids, preparation)
+        score_parts(graph, parts, dataset.class_ids, preparation)
         for graph, parts in ((exact, held_out), (fast, held_out), (fast, tests))
     )
     fitted = calibrate(after, table, manifest.calibration.score)
@@ -158,17 +156,8 @@ def _measure(
     cost = _cost(before, after, manifest.calibration.temperature, fitted.temperature, gain)
     _require_worth(manifest, cost)
     rows = (row for one in (*after, *tested) for row in judge(one, dataset.name, fitted.temperature))
-    latency = (
-        *measure(Graph(folder / INT8_NAME, computes="int8")),
-        *measure(Graph(folder / INT8_NAME, threads=2, computes="int8"), _PAIR_BATCHES),
-    )
+    latency = measure_file(folder / INT8_NAME, computes="int8")
     return _Measured(cost, fitted, tuple(rows), latency, sum(len(one.labels) for one in after))
-
-
-def _score(graph: Graph, parts: Sequence[Part], class_ids: Sequence[str], preparation: Preparation) -> list[Scored]:
-    with progress_bar() as bar:
-        task = bar.add_task("measuring", total=sum(len(part.items) for part in parts))
-        return [score(graph, part, class_ids, preparation, lambda: bar.advance(task)) for part in parts]
 
 
 def _cost(before: Sequence[Scored], after: Sequence[Scored], temperature: float, fitted: float, gain: float) -> _Cost:

@@ -25,6 +25,7 @@ Outputs = dict[str, npt.NDArray[np.float32]]
 Ids = npt.NDArray[np.int64]
 
 CURVE_BATCHES = (1, 2, 4, 8)
+_PAIR_BATCHES = (1, 4, 8)
 _WARM_UPS = 5
 _CALLS = 40
 
@@ -108,6 +109,12 @@ def measure(graph: Graph, batches: Sequence[int] = CURVE_BATCHES, asked: Feed | 
         )
         for batch, taken in times.items()
     )
+
+
+def measure_file(path: Path, computes: Arithmetic = "exact") -> tuple[LatencyRow, ...]:
+    """The times of a classifier's file on one thread and on two, as a card tells them."""
+    one, two = (Graph(path, threads, computes) for threads in (1, 2))
+    return *measure(one), *measure(two, _PAIR_BATCHES)
 
 
 def speedup(slow: Graph, fast: Graph) -> float:

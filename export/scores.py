@@ -15,6 +15,7 @@ from export.runtime import Ask, Inputs
 from models.evaluation.figures import Scored
 from models.evaluation.items import Item, Part, labels_of
 from models.preprocess import Fit, Pixels, preprocess
+from models.progress import progress_bar
 from models.text import Vocabulary
 
 
@@ -45,6 +46,13 @@ def score(
         advance()
     labels = np.array(labels_of(part.items, class_ids), np.int64)
     return Scored(part, np.array(rows, np.float64).reshape(len(rows), len(class_ids)), labels)
+
+
+def score_parts(ask: Ask, parts: Sequence[Part], class_ids: Sequence[str], preparation: Preparation) -> list[Scored]:
+    """Each part as `score` has it, with a bar that shows how far it is."""
+    with progress_bar() as bar:
+        task = bar.add_task("measuring", total=sum(len(part.items) for part in parts))
+        return [score(ask, part, class_ids, preparation, lambda: bar.advance(task)) for part in parts]
 
 
 def sample_inputs(size_px: int, vocabulary: Vocabulary | None) -> Inputs:

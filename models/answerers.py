@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from export.runtime import Graph, Inputs
 from models.calibration import Floats, softmax
+from models.cutting import cut
 from models.evaluation.asking import LANES, Answered, Refused
 from models.evaluation.faithfulness import Run
 from models.evaluation.heat import Outputs
@@ -120,18 +121,19 @@ class Voting:
             whole = decode(photo, need_px)
         except ImageError as error:
             raise Refused(str(error)) from error
-        views = [fit_pixels(_middle(whole, share), self._image.size_px, self._image.fit) for share in VIEW_SHARES]
+        size_px = self._image.size_px
+        middles = (cut(whole, _middle(whole, share), size_px) for share in VIEW_SHARES)
+        views = [fit_pixels(one.pixels, size_px, self._image.fit, (one.width, one.height)) for one in middles]
         logits = np.asarray(self._run(np.stack(views))["logits"], np.float64)
         mean = softmax(logits, self._temperature).mean(axis=0)
         told = self._temperature * np.log(np.maximum(mean, np.finfo(np.float64).tiny))
         return Answered(canonical({"best": int(told.argmax())}), told)
 
 
-def _middle(photo: Photo, share: float) -> Pixels:
-    """So large a share of both sides from the middle."""
-    rows, columns = photo.pixels.shape[:2]
-    down, across = round(rows * (1 - share) / 2), round(columns * (1 - share) / 2)
-    return np.ascontiguousarray(photo.pixels[down : rows - down, across : columns - across])
+def _middle(photo: Photo, share: float) -> tuple[int, int, int, int]:
+    """So large a share of both sides around the middle: left, top, right and bottom in pixels of the photo."""
+    across, down = round(photo.width * (1 - share) / 2), round(photo.height * (1 - share) / 2)
+    return across, down, photo.width - across, photo.height - down
 
 
 class RunAnswers:

@@ -63,14 +63,15 @@ def examine_bundle(
 ) -> Examined:
     """Ask a bundle through the engine that serves it; with `url` a running service too, which must say the same.
 
-    With `arithmetic` int8 its graph in 8 bits is asked. With `locate` it is shown what a detector of its store finds in each photo.
+    With `arithmetic` int8 its graph in 8 bits is asked. With `locate` it is shown what a detector of its store finds in
+    each photo.
 
     Raises:
         Disagreement: the bundle is asked in a way that no service has, or the URL is none.
         DataError: the data cannot be read, or shows what the bundle does not know.
     """
     manifest = read_manifest(folder)
-    if manifest.computing(arithmetic) is manifest and arithmetic != "exact":
+    if arithmetic == "int8" and manifest.int8 is None:
         raise Disagreement(f"{manifest.identity} has no graph in {arithmetic}; leave --arithmetic out")
     manifest = manifest.computing(arithmetic)
     labels = tuple(read_labels(folder / "labels.csv", manifest.levels))

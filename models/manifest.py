@@ -120,10 +120,15 @@ class Manifest(Section):
             return [f"a bundle of system {self.system!r} reads no text, but 'text' is given"]
         return [f"a {self.system} bundle reads a text of kind {needed!r}, not {given!r}"]
 
+    @property
+    def int8(self) -> Variant | None:
+        """The variant that computes in 8 bits, where there is one."""
+        return next((variant for variant in self.variants if variant.computes == "int8"), None)
+
     def computing(self, arithmetic: Arithmetic) -> Manifest:
         """The bundle as it serves in that arithmetic: its 8-bit graph with what belongs to it, or itself without one."""
-        variant = next((variant for variant in self.variants if variant.computes == arithmetic == "int8"), None)
-        if variant is None:
+        variant = self.int8
+        if arithmetic == "exact" or variant is None:
             return self
         changes = {
             "graphs": {"main": variant.file},

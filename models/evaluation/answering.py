@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from models.calibration import Floats
 from models.evaluation.figures import table
-from models.evaluation.metrics import Bools, bootstrap, paired
-from models.evaluation.significance import paired_seeds
+from models.evaluation.metrics import Bools, bootstrap
+from models.evaluation.significance import compare_runs
 from models.evaluation.wordnet import WORDNET_FOLDER, Nouns, read_nouns
 from models.evaluation.wups import answer_score
 from models.training.answering.course import gather_lessons
@@ -216,10 +216,6 @@ def _spread(runs: Bools) -> str:
 def _differences(one: Answerer, control: Answerer, masks: Mapping[str, Bools], photos: Names) -> str:
     lines = [["questions", "difference", "95 % interval"]]
     for name, mask in masks.items():
-        ours, theirs, asked = one.runs[:, mask], control.runs[:, mask], list(photos[mask])
-        if len(ours) == len(theirs) == 1:
-            found = paired(ours[0], theirs[0], asked)
-        else:
-            found, _ = paired_seeds(ours, theirs, asked)
+        found, _ = compare_runs(one.runs[:, mask], control.runs[:, mask], list(photos[mask]))
         lines.append([name, f"{100 * found.mean:+.2f}", f"{100 * found.low:+.2f} to {100 * found.high:+.2f}"])
     return f"{one.name} minus {control.name}, points\n\n{table(lines)}"

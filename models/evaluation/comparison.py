@@ -19,9 +19,9 @@ import numpy as np
 
 from models.evaluation.figures import table
 from models.evaluation.items import group_of
-from models.evaluation.metrics import Bools, Interval, bootstrap, paired
+from models.evaluation.metrics import Bools, Interval, bootstrap
 from models.evaluation.report import ANSWERS_NAME, FIGURES_NAME, Effort
-from models.evaluation.significance import holm, mcnemar, paired_seeds
+from models.evaluation.significance import compare_runs, holm
 from models.training.data import DataError, read_csv
 
 MARGIN = 0.015
@@ -124,10 +124,7 @@ def difference(row: Row, reference: Row) -> Difference:
     photos = sorted(row.runs[0].keys() & reference.runs[0].keys())
     if not photos:
         raise DataError(f"{row.system} and {reference.system} were put to no common photo of {row.base!r}")
-    ours, theirs = row.hits(photos), reference.hits(photos)
-    if len(ours) == len(theirs) == 1:
-        return Difference(paired(ours[0], theirs[0], photos), mcnemar(ours[0], theirs[0]))
-    return Difference(*paired_seeds(ours, theirs, photos))
+    return Difference(*compare_runs(row.hits(photos), reference.hits(photos), photos))
 
 
 def verdict(found: Interval, p: float) -> str:

@@ -16,7 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from models.calibration import Floats, Ints
-from models.evaluation.metrics import RESAMPLES, RESAMPLES_AT_ONCE, Bools, Interval
+from models.evaluation.metrics import RESAMPLES, RESAMPLES_AT_ONCE, Bools, Interval, paired
+
+
+def compare_runs(ours: Bools, theirs: Bools, photos: Sequence[str]) -> tuple[Interval, float]:
+    """Runs [R, n] against runs [S, n]: the interval of the difference, and McNemar's p of single runs, else the bootstrap's."""
+    if len(ours) == len(theirs) == 1:
+        return paired(ours[0], theirs[0], photos), mcnemar(ours[0], theirs[0])
+    return paired_seeds(ours, theirs, photos)
 
 
 def paired_seeds(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import msgspec
 
@@ -17,7 +16,6 @@ from service.cli.options import CommandFailed
 from service.engine.backends.base import StartError
 from service.engine.loader import Loader
 from service.engine.store import find_bundles
-from service.settings import Arithmetic
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -34,12 +32,12 @@ def check_folder(folder: Path, *, admit_fakes: bool = False) -> Iterator[Checked
         CommandFailed: the folder holds no bundle, or no graph can be loaded here.
     """
     folders = [folder] if (folder / MANIFEST_NAME).is_file() else _bundles_below(folder)
-    exact, int8 = (Loader(arithmetic=name, testing_backends=admit_fakes) for name in get_args(Arithmetic))
+    exact, int8 = Loader(testing_backends=admit_fakes), Loader(arithmetic="int8", testing_backends=admit_fakes)
     defaults: dict[str, str] = {}
     for bundle in folders:
         faults = _load_faults(exact, bundle)
         manifest = _manifest_of(bundle)
-        if manifest is not None and manifest.computing("int8") is not manifest and not faults:
+        if manifest is not None and manifest.int8 is not None and not faults:
             faults = [f"in 8 bits: {fault}" for fault in _load_faults(int8, bundle)]
         if manifest is not None and manifest.default:
             subject = f"{manifest.task}/{manifest.domain or ''}"

@@ -43,21 +43,24 @@ def program() -> TyperGroup:
     return command
 
 
-def parse(program: TyperGroup, arguments: list[str]) -> None:
-    """Parse a command line, and run nothing; wrong usage is an error."""
-    group, rest = program, arguments
+def parse(program: TyperGroup, arguments: list[str]) -> list[str]:
+    """Parse a command line, and run nothing: the names of the command that it would run; wrong usage is an error."""
+    group, rest, names = program, arguments, []
     while True:
         name, command, rest = group.resolve_command(group.context_class(group), rest)
         assert command is not None
+        names.append(str(name))
         if not isinstance(command, TyperGroup):
             command.make_context(name, rest)
-            return
+            return names
         group = command
 
 
 @pytest.mark.parametrize("arguments", FIELDMARK.values(), ids=FIELDMARK.keys())
 def test_a_documented_command_can_be_parsed(program: TyperGroup, arguments: list[str]) -> None:
-    parse(program, arguments)
+    names = parse(program, arguments)
+    assert names
+    assert names == arguments[: len(names)]
 
 
 @pytest.mark.parametrize(

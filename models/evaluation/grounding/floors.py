@@ -22,7 +22,7 @@ from models.evaluation.grounding.items import Item
 from models.evaluation.grounding.test_set import SEED
 from models.preprocess import decode
 from models.training.data import Box
-from models.training.voc import Scene
+from models.training.voc import Scene, Thing
 
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 _SIZE_PX, _PAD = 416, 114
@@ -129,19 +129,20 @@ def largest_of(found: Found, name: str) -> Box:
 def any_of_class_iou(items: Sequence[Item], scenes: Iterable[Scene]) -> npt.NDArray[np.float64]:
     """How well a thing of the target's class covers it, drawn from the true ones of the photo with a seed."""
     rng = Random(SEED)
-    things = {scene.path.stem: scene.things for scene in scenes}
-    named = ([thing.box for thing in things[item.photo] if thing.name == item.name] for item in items)
-    return np.array([iou_of(item.box, rng.choice(boxes)) for item, boxes in zip(items, named, strict=True)])
+    drawn = [rng.choice(things) for things in _of_class(items, scenes)]
+    return np.array([iou_of(item.box, thing.box) for item, thing in zip(items, drawn, strict=True)])
 
 
 def largest_of_class_iou(items: Sequence[Item], scenes: Iterable[Scene]) -> npt.NDArray[np.float64]:
     """How well the largest true thing of the target's class covers it: what the class alone tells, boxes given."""
-    things = {scene.path.stem: scene.things for scene in scenes}
-    largest = (
-        max((thing for thing in things[item.photo] if thing.name == item.name), key=lambda thing: thing.area)
-        for item in items
-    )
+    largest = [max(things, key=lambda thing: thing.area) for things in _of_class(items, scenes)]
     return np.array([iou_of(item.box, thing.box) for item, thing in zip(items, largest, strict=True)])
+
+
+def _of_class(items: Sequence[Item], scenes: Iterable[Scene]) -> list[list[Thing]]:
+    """For each item the true things of its class in its photo."""
+    of_photo = {scene.path.stem: scene.things for scene in scenes}
+    return [[thing for thing in of_photo[item.photo] if thing.name == item.name] for item in items]
 
 
 def _box(sides: npt.NDArray[np.float32]) -> Box:
