@@ -54,6 +54,7 @@ async def come_back(setup: Setup, server: RedisServer, worker: FakeWorker) -> Fa
 async def join_without_receiving(setup: Setup) -> FakeWorker:
     """Connect a worker that takes nothing before it is started."""
     worker = FakeWorker(setup.connect())
+    setup.workers.append(worker)  # its thread ends with the test, whether or not it was started
     worker.bus.hello(make_hello())
     await eventually(lambda: len(setup.bus.workers()) == 1)
     return worker
