@@ -63,14 +63,29 @@ _INTRODUCTIONS: dict[str, str] = {
 def _training(record: RunRecord, reached: Reached, data: str) -> str:
     trial = f" Only {record.limit} photos of each part were trained on: a trial." if record.limit else ""
     aside = f" {record.held_out} classes were set aside and not taught." if record.held_out else ""
-    begun = f", begun from `{record.weights}`" if record.weights else ""
     return (
         f"Data: {data}. A fixed tenth of the training photos, chosen by a hash of the photo, was held out for "
         f"validation and calibration.{aside}{trial}\n\n"
-        f"Backbone `{record.backbone}` ({BACKBONES[record.backbone]}) Recipe `{record.recipe}`{begun}, "
-        f"seed {record.seed}, {reached.epochs} of {record.epochs} epochs; {_weights(reached)}. "
+        f"Backbone `{record.backbone}` ({BACKBONES[record.backbone]}) {_course(record, reached)}. "
         f"Input: {record.size_px} px, fit `{record.fit}`.\n"
     )
+
+
+def _course(record: RunRecord, reached: Reached) -> str:
+    """How the stored weights came about."""
+    if record.members:
+        share = f", {reached.blend:.0%} of it, and the rest `{record.weights}`" if reached.blend is not None else ""
+        held_out = ", the share chosen on the validation part" if share else ""
+        return f"Stored is the mean of the weights of {_named(record.members)}{share}{held_out}"
+    begun = f", begun from `{record.weights}`" if record.weights else ""
+    return (
+        f"Recipe `{record.recipe}`{begun}, seed {record.seed}, {reached.epochs} of {record.epochs} epochs; "
+        f"{_weights(reached)}"
+    )
+
+
+def _named(names: tuple[str, ...]) -> str:
+    return " and ".join(f"`{name}`" for name in names)
 
 
 def _weights(reached: Reached) -> str:

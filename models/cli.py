@@ -14,7 +14,7 @@ import typer
 
 from models.evaluation.grounding.cli import draw_expressions, evaluate_grounding
 from models.training.answering.cli import evaluate_answers, train_answers
-from models.training.cli import Data, Kind, Limit, distill, explained, train
+from models.training.cli import Data, Kind, Limit, average, distill, explained, train
 from models.training.grounding.cli import train_grounding
 
 TextName = Literal["own", "none", "other", "shuffled", "human", "cars"]
@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("train")(train)
     app.command("distill")(distill)
+    app.command("average")(average)
     app.command("evaluate")(evaluate)
     app.command("compare")(compare)
     app.command("trust")(trust)

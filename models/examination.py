@@ -112,8 +112,8 @@ def examine_run(folder: Path, photos: Photos, maps: Path | None = None) -> Exami
     record = read_record(folder)
     labels = tuple(labels_for(record.dataset, record.class_ids).rows)
     asked = _ask(photos, labels, RunAnswers(folder, maps), None)
-    steps, cpu_s = effort_of(folder)
-    report = make_report(f"{record.system} run {folder.name}", photos.dataset, 1.0, asked, effort=Effort(steps, cpu_s))
+    effort = None if record.members else Effort(*effort_of(folder))  # an average took no step of its own
+    report = make_report(f"{record.system} run {folder.name}", photos.dataset, 1.0, asked, effort=effort)
     return Examined(report, asked, labels)
 
 

@@ -1,4 +1,4 @@
-"""The commands `train` and `distill`, and what all commands about models have in common.
+"""The commands `train`, `distill` and `average`, and what all commands about models have in common.
 
 Owns their options. The work is `models.training.commission`'s, which is imported only when a command runs, since it
 brings torch.
@@ -10,12 +10,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 
 if TYPE_CHECKING:
     from models.pma import Part
+    from models.systems import System
     from models.training.commission import Start
 
 SystemName = Literal["plain", "pma_visual", "pma", "s3n", "rams_trans"]
@@ -142,6 +143,39 @@ def distill(
         sys.stdout.write(f"{out}\n")
 
 
+def average(
+    members: Annotated[
+        list[Path], typer.Argument(help="Runs or bundles of one system that began at the same weights.")
+    ],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder of the run that the average becomes.")],
+    dataset: Kind = "folder",
+    start: Annotated[
+        Path | None, typer.Option(help="What all began at: the average is blended with it as validates best.")
+    ] = None,
+    share: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="How much of the average is taken beside --start.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(min=32, max=1024, help="Side in pixels at which it reads photos; by default the first one's."),
+    ] = None,
+    limit: Limit = None,
+) -> None:
+    """Average the weights of several models into one, which `fieldmark export` makes a bundle of."""
+    with explained():
+        from models.training import averaging
+        from models.training.data import read_dataset
+
+        if share is not None and start is None:
+            raise typer.BadParameter("--share is that of the average beside --start")
+        blend = averaging.Blend(_read_start(start), share) if start else None
+        starts = [_read_start(member) for member in members]
+        found = averaging.average(starts, read_dataset(dataset, data), out, blend, size, limit)
+        told = ", ".join(f"{framing} {100 * share:.2f} %" for framing, share in found.items())
+        sys.stdout.write(f"{out}: {told} of the held-out photos\n")
+
+
 def _read_start(folder: Path) -> Start:
     from export.weights import load_state
     from models.labels import read_labels
@@ -157,6 +191,7 @@ def _read_start(folder: Path) -> Start:
         raise DataError(f"{manifest.identity} is no classifier whose backbone is on record")
     return Start(
         identity=manifest.identity,
+        system=cast("System", manifest.system),
         backbone=manifest.training.backbone,
         size_px=manifest.image.size_px,
         fit=manifest.image.fit,

@@ -20,7 +20,7 @@ from models.training.course import Course, train
 from models.training.data import DataError, Dataset, hold_out_classes, limited, read_dataset
 from models.training.material import Lessons
 from models.training.memory import keep_freed_memory
-from models.training.recipes import plain, router, systems
+from models.training.recipes import larger, plain, router, systems
 from models.training.recipes.base import Recipe, with_epochs
 from models.training.records import write_record
 from models.training.runs import RunRecord, load_model
@@ -40,6 +40,7 @@ class Start:
     """A bundle or run to start from: its name, what it was built as, and its weights."""
 
     identity: str
+    system: System
     backbone: str
     size_px: int
     fit: Fit
@@ -104,7 +105,9 @@ def start_of_run(folder: Path) -> Start:
     """The averaged model of a run as a start."""
     record, model, _ = load_model(folder)
     identity = f"{record.system} run {folder.name}"
-    return Start(identity, record.backbone, record.size_px, record.fit, record.class_ids, model.state_dict())
+    return Start(
+        identity, record.system, record.backbone, record.size_px, record.fit, record.class_ids, model.state_dict()
+    )
 
 
 def _check(commission: Commission) -> None:
@@ -121,7 +124,7 @@ def _check(commission: Commission) -> None:
 
 def _choose_recipe(commission: Commission) -> tuple[str, Recipe]:
     """The recipe's name, and the recipe as this commission changes it."""
-    recipes = plain.RECIPES | router.RECIPES | systems.RECIPES
+    recipes = plain.RECIPES | router.RECIPES | systems.RECIPES | larger.RECIPES
     known = {name: recipe for name, recipe in recipes.items() if _suits(recipe, commission)}
     suffix = "_full" if commission.setting == "full" else ""
     default = _RECIPE_OF.get(commission.dataset, "own") if not suffix else "baseline"
@@ -135,7 +138,7 @@ def _choose_recipe(commission: Commission) -> tuple[str, Recipe]:
     start = commission.start
     if start is not None:
         recipe = replace(recipe, backbone=start.backbone, fit=start.fit)
-        if recipe.system == "plain" and recipe.setting == "reduced":
+        if commission.recipe is None and recipe.system == "plain" and recipe.setting == "reduced":
             recipe = replace(recipe, size_px=start.size_px)
     if commission.maps is not None:
         frozen = replace(recipe.schedule, frozen=(1.0,) * recipe.schedule.epochs, bf16=False)

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from random import Random
 from typing import cast
 
 import numpy as np
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 from models.preprocess import Fit, Pixels, fit_pixels, preprocess
 from models.training.losses import Loss, Moment
 from models.training.texts import TextReader
-from models.training.views import Batch, Example, PhotoStore, ahead, random_view, to_tensor
+from models.training.views import Batch, Example, PhotoStore, ahead, draws, random_view, to_tensor
 
 VIEWS = 3
 _PHOTOS_AT_ONCE = 16
@@ -94,12 +93,15 @@ def _maps(backbone: nn.Module, count: int, draw: Callable[[int], list[Pixels]], 
 
 @torch.inference_mode()
 def _fill(backbone: nn.Module, count: int, draw: Callable[[int], list[Pixels]], path: Path) -> None:
+    device = next(backbone.parameters()).device
     backbone.eval()
     kept: np.memmap[tuple[int, ...], np.dtype[np.float16]] | None = None
     for start in range(0, count, _PHOTOS_AT_ONCE):
         views = [draw(place) for place in range(start, min(count, start + _PHOTOS_AT_ONCE))]
         images = to_tensor([view for photo in views for view in photo])
-        maps = backbone(images.contiguous(memory_format=torch.channels_last)).half().contiguous().numpy()
+        maps = (
+            backbone(images.to(device).contiguous(memory_format=torch.channels_last)).half().contiguous().cpu().numpy()
+        )
         maps = maps.reshape(len(views), -1, *maps.shape[1:])
         if kept is None:
             kept = np.lib.format.open_memmap(path, "w+", np.float16, (count, *maps.shape[1:]))
@@ -119,11 +121,10 @@ def map_batches(
     maps: Maps, examples: Sequence[Example], batch: int, seed: int, reader: TextReader | None
 ) -> Iterator[Batch]:
     """One epoch of shuffled photos, one of the kept views each; the last incomplete batch is left out."""
-    rng = np.random.default_rng(seed)
-    words = Random(seed)
-    order = rng.permutation(len(examples))
+    order = np.random.default_rng(seed).permutation(len(examples))
 
     def prepare(step: int) -> Batch:
+        rng, words = draws(seed, step)
         chosen = order[step * batch : (step + 1) * batch]
         images = np.stack([maps[place, rng.integers(VIEWS)] for place in chosen]).astype(np.float32)
         phrases = None if reader is None else reader.bent([examples[place].photo for place in chosen], words)

@@ -130,8 +130,8 @@ class Run:
         started, cpu_started = time.monotonic(), time.process_time()
         for batch in batches:
             moment = Moment(self.epoch / self.schedule.epochs, self._step / self._steps, generator)
-            blended = _mixup(batch, self.schedule.mixup_share, rng)
-            losses.append(self._take_step(blended.to(self.device), loss, moment))
+            blended = _mixup(batch.to(self.device), self.schedule.mixup_share, rng)
+            losses.append(self._take_step(blended, loss, moment))
         self.epoch += 1
         self.save()
         mean = float(np.mean(losses)) if losses else math.nan
@@ -149,8 +149,9 @@ class Run:
     def _take_step(self, batch: Step, loss: Callable[[nn.Module, Step, Moment], Tensor], moment: Moment) -> float:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.schedule.bf16):
             value = loss(self.model, batch, moment)
-        if not torch.isfinite(value):
-            raise FloatingPointError(f"the loss became {value.item()} at step {self._step}; lower the learning rate")
+        told = float(value.item())
+        if not math.isfinite(told):
+            raise FloatingPointError(f"the loss became {told} at step {self._step}; lower the learning rate")
         self._optimiser.zero_grad(set_to_none=True)
         value.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.schedule.clip_norm)
@@ -158,17 +159,19 @@ class Run:
         self._scheduler.step()
         self._step += 1
         self._average()
-        return float(value.item())
+        return told
 
     @torch.no_grad()
     def _average(self) -> None:
         """Follow the model; early on with a shorter memory, so that the start is forgotten."""
         decay = min(self.schedule.ema_decay, (1 + self._step) / (10 + self._step))
-        for kept, new in zip(self.averaged.state_dict().values(), self.model.state_dict().values(), strict=True):
-            if kept.dtype.is_floating_point:
-                kept.lerp_(new, 1 - decay)
-            else:
-                kept.copy_(new)
+        kept, new = (list(model.state_dict().values()) for model in (self.averaged, self.model))
+        floats, counts = (
+            [i for i, one in enumerate(kept) if one.is_floating_point() == wanted] for wanted in (True, False)
+        )
+        torch._foreach_lerp_([kept[i] for i in floats], [new[i] for i in floats], 1 - decay)
+        for i in counts:
+            kept[i].copy_(new[i])
 
     def save(self) -> None:
         """Keep everything that the run goes on from, in place of what was kept before."""
@@ -205,7 +208,8 @@ def _optimiser(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     groups = parameter_groups(model, schedule)
     if schedule.optimiser == "sgd":
         return torch.optim.SGD(groups, momentum=0.9)
-    return torch.optim.AdamW(groups, betas=(0.9, 0.999))
+    on_gpu = next(model.parameters()).is_cuda
+    return torch.optim.AdamW(groups, betas=(0.9, 0.999), fused=on_gpu)
 
 
 def _rate(name: str, schedule: Schedule) -> float:

@@ -26,7 +26,8 @@ class RunRecord:
     `weights` names what the run started from, a file of published weights, a bundle or a run; `teacher` whom a student
     learnt from, softened by `tau`. `limit` is the number of photos where not all were used, `held_out` that of classes
     set aside. `words` counts the ids of the vocabulary that lies in the run's folder. `frozen`: only what stands on top of the backbone was
-    trained. `stages` and `without` are an ablation's.
+    trained. `stages` and `without` are an ablation's. `members` are the models whose weights were averaged, where it is no
+    training at all.
     """
 
     system: System
@@ -48,6 +49,7 @@ class RunRecord:
     stages: int = 3
     without: tuple[Part, ...] = ()
     tau: float = 1.0
+    members: tuple[str, ...] = ()
 
     @property
     def build(self) -> Build:

@@ -6,10 +6,11 @@ evaluation view are those of `models.preprocess`, so training sees what serving 
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -24,6 +25,7 @@ from models.training.texts import TextReader
 
 MEMORY_LIMIT_BYTES = 6 * 2**30
 _BATCHES_AHEAD = 3
+_THREADS_MOST = 4  # one prepares a thousand views a second; beyond four they wait for the interpreter
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ class Example:
 class Batch:
     """What one step learns from.
 
-    `images` are f32 [B, 3, S, S] in 0..255, or the backbone's maps of them f32 [B, D, h, w] where the backbone is passed
-    over. `labels` are int64 [B]; `phrases` int64 [B, P, T] where a text is read. Where photos were blended, photo i is
+    `images` are uint8 [B, 3, S, S], floats once they are on the device, or the backbone's maps of them f32 [B, D, h, w]
+    where the backbone is passed over. `labels` are int64 [B]; `phrases` int64 [B, P, T] where a text is read. Where photos were blended, photo i is
     `weight` of itself and the rest of photo B - 1 - i.
     """
 
@@ -70,10 +72,10 @@ class Batch:
     weight: float = 1.0
 
     def to(self, device: torch.device) -> Batch:
-        """The same on a device, images with channels last."""
-        images = self.images.to(device).contiguous(memory_format=torch.channels_last)
+        """The same on a device, images as f32 with channels last."""
+        images = self.images.to(device).float().contiguous(memory_format=torch.channels_last)
         phrases = None if self.phrases is None else self.phrases.to(device)
-        return Batch(images, self.labels.to(device), phrases, self.weight)
+        return replace(self, images=images, labels=self.labels.to(device), phrases=phrases)
 
 
 class PhotoStore:
@@ -146,9 +148,14 @@ def _recolour(view: Pixels, most: float, rng: np.random.Generator) -> Pixels:
     return np.asarray(cv2.transform(view, matrix), np.uint8)
 
 
+def stacked(views: Sequence[Pixels]) -> Tensor:
+    """Views of one size as uint8 [B, 3, S, S], channels last in memory."""
+    return torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)
+
+
 def to_tensor(views: Sequence[Pixels]) -> Tensor:
-    """Stack uint8 views into f32 [B, 3, S, S] in 0..255, channels last in memory."""
-    return torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float()
+    """Views of one size as f32 [B, 3, S, S] in 0..255, channels last in memory."""
+    return stacked(views).float()
 
 
 def training_batches(
@@ -163,28 +170,37 @@ def training_batches(
 
     The same seed gives the same epoch.
     """
-    rng = np.random.default_rng(seed)
-    words = Random(seed)
-    order = rng.permutation(len(examples))
+    order = np.random.default_rng(seed).permutation(len(examples))
 
     def prepare(step: int) -> Batch:
+        rng, words = draws(seed, step)
         chosen = [examples[i] for i in order[step * batch : (step + 1) * batch]]
         views = [random_view(store[one.path], size_px, one.bounds, rng, one.subject) for one in chosen]
         phrases = None if reader is None else reader.bent([one.photo for one in chosen], words)
-        return Batch(to_tensor(views), torch.tensor([one.label for one in chosen]), phrases)
+        return Batch(stacked(views), torch.tensor([one.label for one in chosen]), phrases)
 
     return ahead(prepare, len(order) // batch)
 
 
+def draws(seed: int, step: int) -> tuple[np.random.Generator, Random]:
+    """The random numbers of one step's views and words: the same whichever thread prepares it, and when."""
+    return np.random.default_rng((seed, step)), Random(f"{seed} {step}")
+
+
 def ahead(prepare: Callable[[int], Batch], steps: int) -> Iterator[Batch]:
-    """The batches of steps 0, 1, ... in order, each prepared by a thread while earlier ones are used."""
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="views")  # one: the draws keep their order
+    """The batches of steps 0, 1, ... in order, each prepared by a thread while earlier ones are used.
+
+    Beside a GPU several threads prepare; where the processor takes the steps itself, one does.
+    """
+    threads = min(_THREADS_MOST, os.cpu_count() or 1) if torch.cuda.is_available() else 1
+    lead = _BATCHES_AHEAD + threads - 1
+    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="views")
     try:
-        queue = deque(pool.submit(prepare, step) for step in range(min(_BATCHES_AHEAD, steps)))
+        queue = deque(pool.submit(prepare, step) for step in range(min(lead, steps)))
         for step in range(steps):
             ready = queue.popleft().result()
-            if step + _BATCHES_AHEAD < steps:
-                queue.append(pool.submit(prepare, step + _BATCHES_AHEAD))
+            if step + lead < steps:
+                queue.append(pool.submit(prepare, step + lead))
             yield ready
     finally:
         pool.shutdown(cancel_futures=True)

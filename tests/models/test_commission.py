@@ -127,7 +127,7 @@ def start_of(class_ids: tuple[str, ...]) -> tuple[Start, dict[str, torch.Tensor]
     torch.manual_seed(5)
     model = PlainClassifier(MobileNet(TINY), len(class_ids))
     state = {name: tensor for name, tensor in model.state_dict().items() if "num_batches" not in name}
-    return Start("colours@1.0.0", "tiny", TINY_PX, "squash", class_ids, state), state
+    return Start("colours@1.0.0", "plain", "tiny", TINY_PX, "squash", class_ids, state), state
 
 
 def test_a_bundle_of_the_same_classes_goes_on_whole(

@@ -91,7 +91,8 @@ def test_an_epoch_shows_each_photo_once_and_leaves_an_incomplete_batch_out(paths
 def test_images_are_channels_first_in_0_to_255(paths: list[Path]) -> None:
     batch = next(batches_of(paths, 1))
     assert batch.images.shape == (3, 3, 24, 24)
-    assert batch.images.dtype == torch.float32
+    assert batch.images.dtype == torch.uint8
+    assert batch.to(torch.device("cpu")).images.dtype == torch.float32
     assert 1 < batch.images.max() <= 255
     assert batch.labels.dtype == torch.int64
     assert batch.phrases is None

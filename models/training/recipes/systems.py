@@ -44,13 +44,6 @@ _BASE = Recipe(
 #: Nothing is new, so nothing waits, and the head comes from the probe.
 BASELINE = replace(_BASE, schedule=replace(_BASE.schedule, frozen=(0.33,) * EPOCHS, head_lr_factor=2.0))
 STUDENT = replace(BASELINE, system="pma_student")
-#: A second stage at more pixels. Subjects of whole photos are small: of what the first stage learnt, 256 px show a point
-#: more of them, and of crops 1.5 points less than 224 do, since it never saw them so large.
-STUDENT_LARGE = replace(
-    STUDENT,
-    size_px=256,
-    schedule=replace(STUDENT.schedule, sizes_px=(224,) * 4, lr=1.5e-4, frozen=(0.33,) * 4),
-)
 PMA_VISUAL = replace(_BASE, system="pma_visual")
 _READING = 30.0  # words start from nothing, and a text alone is learnt at 0.01: 34 % after 1,000 steps, at 0.002 20 %
 _WORDS = tuple((part, _READING) for part in ("phrases.", "text_attention.", "relation."))
@@ -125,7 +118,6 @@ RECIPES = {
     "pma": PMA,
     "pma_reading": PMA_READING,
     "pma_student": STUDENT,
-    "pma_student_large": STUDENT_LARGE,
     "s3n": S3N,
     "rams_trans": RAMS_TRANS,
     "baseline_full": _full(BASELINE),
