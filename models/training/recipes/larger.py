@@ -1,4 +1,4 @@
-"""Recipes for a GPU at more pixels than two processor cores can afford, and still answered by one of them in time.
+"""Recipes for a GPU, longer or at more pixels than two processor cores can afford; one core still answers in time.
 
 Subjects of whole photos are small: a net sees more of them at more pixels, as long as it learns at these too. One that learnt
 at 192 px and is read at 256 loses on crops what it wins on whole photos.
@@ -8,25 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from models.training.loop import Schedule
 from models.training.recipes import plain, systems
-from models.training.recipes.base import Recipe
 
-SIZE_PX = 288
-_EPOCHS = 12
-#: The new layers first; then all but the backbone's first third, of which edges and colours are known.
-_FROZEN = (1.0,) * 2 + (0.33,) * (_EPOCHS - 2)
-
-
-def _larger(recipe: Recipe, **changes: object) -> Recipe:
-    schedule: Schedule = replace(recipe.schedule, sizes_px=(256,) * _EPOCHS, frozen=_FROZEN)
-    return replace(recipe, size_px=SIZE_PX, schedule=replace(schedule, **changes))  # type: ignore[arg-type]
-
-
-BIRDS_LARGE = _larger(plain.BIRDS, sizes_px=(192,) * 3 + (256,) * 9, frozen=())
-PMA_LARGE = _larger(systems.PMA)
-PMA_READING_LARGE = _larger(systems.PMA_READING, frozen=(1.0,) * _EPOCHS)
-STUDENT_LARGE = _larger(systems.STUDENT, frozen=(0.33,) * _EPOCHS)
+STUDENT_LARGE = replace(
+    systems.STUDENT,
+    size_px=288,
+    schedule=replace(systems.STUDENT.schedule, sizes_px=(256,) * 12, frozen=(0.33,) * 12),
+)
 CARS_LARGE = replace(
     plain.CARS,
     size_px=256,
@@ -50,10 +38,7 @@ RAMS_TRANS_LARGE = replace(
 BASELINE_VIT_LARGE = replace(RAMS_TRANS_LARGE, system="plain", smoothing=0.1)
 
 RECIPES = {
-    "birds_large": BIRDS_LARGE,
     "cars_large": CARS_LARGE,
-    "pma_large": PMA_LARGE,
-    "pma_reading_large": PMA_READING_LARGE,
     "pma_student_large": STUDENT_LARGE,
     "rams_trans_large": RAMS_TRANS_LARGE,
     "baseline_vit_large": BASELINE_VIT_LARGE,

@@ -98,9 +98,9 @@ def test_a_photo_may_be_dropped_or_pasted(console: ConsolePage, event: str) -> N
 
 def test_an_unsure_answer_says_so_and_lists_what_it_may_be(console: ConsolePage, url: str) -> None:
     console.open()
-    console.choose_example("Nuthatch")
+    console.choose_example("Kingfisher")
     assert console.verdict() == "Unlike the 200 species that it knows"
-    photo = httpx.get(f"{url}/console/examples/nuthatch.jpg", trust_env=False).content
+    photo = httpx.get(f"{url}/console/examples/kingfisher.jpg", trust_env=False).content
     told = ask(url, photo, domain="birds")
     assert console.panel.locator(".chips li").count() == len(told["set"]["class_ids"])
     assert console.panel.locator(".ladder .held").count() == 0
