@@ -19,6 +19,7 @@ from typing import Any, Literal, Protocol, Self, TypeVar, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from models.training.freezing import freeze
 from models.training.losses import Moment
@@ -165,13 +166,12 @@ class Run:
     def _average(self) -> None:
         """Follow the model; early on with a shorter memory, so that the start is forgotten."""
         decay = min(self.schedule.ema_decay, (1 + self._step) / (10 + self._step))
-        kept, new = (list(model.state_dict().values()) for model in (self.averaged, self.model))
-        floats, counts = (
-            [i for i, one in enumerate(kept) if one.is_floating_point() == wanted] for wanted in (True, False)
-        )
-        torch._foreach_lerp_([kept[i] for i in floats], [new[i] for i in floats], 1 - decay)
-        for i in counts:
-            kept[i].copy_(new[i])
+        pairs = list(zip(self.averaged.state_dict().values(), self.model.state_dict().values(), strict=True))
+        floats = [pair for pair in pairs if pair[0].is_floating_point()]
+        get_ema_multi_avg_fn(decay)([kept for kept, _ in floats], [new for _, new in floats], 0)
+        for kept, new in pairs:
+            if not kept.is_floating_point():
+                kept.copy_(new)
 
     def save(self) -> None:
         """Keep everything that the run goes on from, in place of what was kept before."""

@@ -25,7 +25,7 @@ from models.training.texts import TextReader
 
 MEMORY_LIMIT_BYTES = 6 * 2**30
 _BATCHES_AHEAD = 3
-_THREADS_MOST = 4  # one prepares a thousand views a second; beyond four they wait for the interpreter
+_THREADS_MOST = 4  # more would wait for the interpreter
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Batch:
 class PhotoStore:
     """Decoded photos by path, held in memory up to `MEMORY_LIMIT_BYTES` and decoded again beyond.
 
-    Asking for one raises DataError where it cannot be decoded.
+    Threads that ask for the same one at once may both decode it. Asking for one raises DataError where it cannot be decoded.
     """
 
     def __init__(self, need_px: int) -> None:
