@@ -74,18 +74,14 @@ def _training(record: RunRecord, reached: Reached, data: str) -> str:
 def _course(record: RunRecord, reached: Reached) -> str:
     """How the stored weights came about."""
     if record.members:
+        names = " and ".join(f"`{name}`" for name in record.members)
         share = f", {reached.blend:.0%} of it, and the rest `{record.weights}`" if reached.blend is not None else ""
-        held_out = ", the share chosen on the validation part" if share else ""
-        return f"Stored is the mean of the weights of {_named(record.members)}{share}{held_out}"
+        return f"Stored is the mean of the weights of {names}{share}"
     begun = f", begun from `{record.weights}`" if record.weights else ""
     return (
         f"Recipe `{record.recipe}`{begun}, seed {record.seed}, {reached.epochs} of {record.epochs} epochs; "
         f"{_weights(reached)}"
     )
-
-
-def _named(names: tuple[str, ...]) -> str:
-    return " and ".join(f"`{name}`" for name in names)
 
 
 def _weights(reached: Reached) -> str:

@@ -93,15 +93,12 @@ def _maps(backbone: nn.Module, count: int, draw: Callable[[int], list[Pixels]], 
 
 @torch.inference_mode()
 def _fill(backbone: nn.Module, count: int, draw: Callable[[int], list[Pixels]], path: Path) -> None:
-    device = next(backbone.parameters()).device
     backbone.eval()
     kept: np.memmap[tuple[int, ...], np.dtype[np.float16]] | None = None
     for start in range(0, count, _PHOTOS_AT_ONCE):
         views = [draw(place) for place in range(start, min(count, start + _PHOTOS_AT_ONCE))]
         images = to_tensor([view for photo in views for view in photo])
-        maps = (
-            backbone(images.to(device).contiguous(memory_format=torch.channels_last)).half().contiguous().cpu().numpy()
-        )
+        maps = backbone(images.contiguous(memory_format=torch.channels_last)).half().contiguous().numpy()
         maps = maps.reshape(len(views), -1, *maps.shape[1:])
         if kept is None:
             kept = np.lib.format.open_memmap(path, "w+", np.float16, (count, *maps.shape[1:]))

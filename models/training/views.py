@@ -62,7 +62,8 @@ class Batch:
     """What one step learns from.
 
     `images` are uint8 [B, 3, S, S], floats once they are on the device, or the backbone's maps of them f32 [B, D, h, w]
-    where the backbone is passed over. `labels` are int64 [B]; `phrases` int64 [B, P, T] where a text is read. Where photos were blended, photo i is
+    where the backbone is passed over. `labels` are int64 [B]; `phrases` int64 [B, P, T] where a text is read. Where photos
+    were blended, photo i is
     `weight` of itself and the rest of photo B - 1 - i.
     """
 
