@@ -1,4 +1,4 @@
-"""The commands `evaluate`, `compare`, `trust` and `router-photos`, and the list of all commands about models.
+"""The commands `evaluate`, `compare`, `weigh-words`, `trust` and `router-photos`, and the list of all commands about models.
 
 Owns their options. The work is `models.evaluation`'s, which is imported only when a command runs, since it brings torch and
 matplotlib; an evaluation is put together by `models.examination`.
@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     app.command("average")(average)
     app.command("evaluate")(evaluate)
     app.command("compare")(compare)
+    app.command("weigh-words")(weigh_words)
     app.command("trust")(trust)
     app.command("router-photos")(router_photos)
     app.command("train-answers")(train_answers)
@@ -108,6 +109,23 @@ def compare(
             raise typer.BadParameter("give each report as NAME=FOLDER")
         rows = read_rows(((name, Path(folder)) for name, _, folder in named), dataset)
         sys.stdout.write(to_markdown(rows, against, dataset))
+
+
+def weigh_words(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle that sees photos alone.")],
+    data: Data,
+    dataset: Kind = "folder",
+    limit: Limit = None,
+) -> None:
+    """Print what the texts of photos could add to a model that sees the photos alone."""
+    with explained():
+        from models.examination import Disagreement, Photos
+        from models.examination import weigh_words as weigh
+
+        try:
+            sys.stdout.write(weigh(bundle.resolve(), Photos(dataset, data, limit=limit)))
+        except Disagreement as error:
+            raise typer.BadParameter(str(error)) from error
 
 
 def trust(

@@ -7,7 +7,7 @@ Owns the agreement of the parts. Who answers is `models.answerers`' part, how ph
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.answerers import CLASSES_TOLD, EngineAnswers, RunAnswers, Voting, Withheld
@@ -17,6 +17,7 @@ from models.evaluation.remote import Service
 from models.evaluation.report import Effort, Report, make_report
 from models.evaluation.scenes import scene_part
 from models.evaluation.texts import Telling, TextKind, tell
+from models.evaluation.worth import fit_reader, to_markdown, weigh
 from models.labels import Label, read_labels
 from models.manifest import Manifest, read_manifest
 from models.progress import progress_bar
@@ -115,6 +116,29 @@ def examine_run(folder: Path, photos: Photos, maps: Path | None = None) -> Exami
     effort = None if record.members else Effort(*effort_of(folder))  # an average took no step of its own
     report = make_report(f"{record.system} run {folder.name}", photos.dataset, 1.0, asked, effort=effort)
     return Examined(report, asked, labels)
+
+
+def weigh_words(folder: Path, photos: Photos) -> str:
+    """What the photos' own texts could add to an image-only bundle, as a table of the parts.
+
+    Raises:
+        Disagreement: the bundle reads texts itself, or knows other classes than the data.
+        DataError: the data cannot be read, or has no texts.
+    """
+    manifest = read_manifest(folder)
+    if manifest.text is not None:
+        raise Disagreement(f"{manifest.identity} reads texts; name one that sees photos alone")
+    dataset = read_dataset(photos.dataset, photos.data)
+    labels = tuple(read_labels(folder / "labels.csv", manifest.levels))
+    if tuple(label.class_id for label in labels) != dataset.class_ids:
+        raise Disagreement(f"{manifest.identity} knows other classes than {photos.data}")
+    read = fit_reader(dataset, read_texts(dataset, photos.data))
+    answers = EngineAnswers(folder.parents[1], f"classify/{manifest.identity}")
+    held_out, asked = (
+        [one.scored for one in _ask(replace(photos, splits=splits), labels, answers, None)]
+        for splits in (("validation",), photos.splits)
+    )
+    return to_markdown(*weigh(held_out, asked, manifest.calibration.temperature, read))
 
 
 def _answers_of(

@@ -28,16 +28,21 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("photos")
+    return write_index(tmp_path_factory.mktemp("photos"), {"test": 3})
+
+
+def write_index(root: Path, per_split: dict[str, int]) -> Path:
+    """An index of so many photos per split and class, beside them."""
     path = root / "index.csv"
+    numbers = [(split, number) for split, count in per_split.items() for number in range(count)]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "label", "split", "text"])
         for seed, (class_id, colour) in enumerate(PHOTOS.items()):
-            for number in range(3):
-                write_photo(root / f"{class_id}-{number}.png", colour, 10 * seed + number)
+            for split, number in numbers:
+                photo = write_photo(root / f"{class_id}-{split}{number}.png", colour, 10 * seed + number)
                 word = class_id.partition(".")[2].lower()
-                writer.writerow([f"{class_id}-{number}.png", class_id, "test", f"a {word} crown"])
+                writer.writerow([photo.name, class_id, split, f"a {word} crown"])
     return path
 
 
@@ -74,6 +79,20 @@ def test_texts_about_cars_need_their_folder(store: Path, index: Path) -> None:
     result = run("evaluate", "--data", index, "--store", store, "--model", "teacher", "--text", "cars")
     assert result.exit_code == 1
     assert "stanford_cars" in result.output
+
+
+def test_words_are_weighed_beside_a_model_that_sees_photos_alone(store: Path, tmp_path: Path) -> None:
+    index = write_index(tmp_path, {"train": 8, "validation": 3, "test": 3})
+    result = run("weigh-words", store / "student" / "1.0.0", "--data", index)
+    assert result.exit_code == 0, result.output
+    row = next(line for line in result.output.splitlines() if line.startswith("| test"))
+    assert [cell.strip() for cell in row.split("|")[3:5]] == ["0.00", "100.00"]
+
+
+def test_words_are_not_weighed_beside_a_model_that_reads_them(store: Path, index: Path) -> None:
+    result = run("weigh-words", store / "teacher" / "1.0.0", "--data", index)
+    assert result.exit_code == 2
+    assert "photos alone" in " ".join(result.output.split())
 
 
 def test_reports_are_compared_photo_by_photo(store: Path, index: Path, tmp_path: Path) -> None:
