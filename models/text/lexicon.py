@@ -39,8 +39,8 @@ PRONOUNS = RELATIVE_PRONOUNS | _words(
 CONJUNCTIONS = _words("and or & / nor nd")
 PREPOSITIONS = _words(
     "about above across after against along amid among amongst around as at atop before behind below beneath beside "
-    "besides between but by despite down due during except for from in including inside into like near of off on onto "
-    "out outside over past per plus than through throughout to toward towards under underneath up upon via with "
+    "besides between but by despite down due during except for from in including inside into like near next of off on "
+    "onto out outside over past per plus than through throughout to toward towards under underneath up upon via with "
     "within without"
 )
 # Where on a thing a colour is: "white on its head".
@@ -74,8 +74,8 @@ ADVERBS = _words(
 )
 # Adverbs of the sentence: they part phrases, and what follows "not" is not so.
 SENTENCE_WORDS = _words(
-    "again also although apart aside away because both either here however if instead maybe neither not perhaps since "
-    "then though thus together until well when where whereas while yet"
+    "again alone also although apart aside away because both either elsewhere everywhere here however if instead maybe "
+    "neither not perhaps since then though thus together until well when where whereas while yet"
 )
 COLOURS = _words(
     "amber aqua azure beige black blue bronze brown buff burgundy charcoal chestnut cinnamon cobalt copper cream "
@@ -93,16 +93,16 @@ ADJECTIVES = (
         "abstract alert all-purpose ancient angular apparent ash ashy bad bald bare beautiful bent big bizarre blond "
         "blonde blunt bold bright brilliant broad central certain chocolate circular clear close coal cocoa common "
         "compact conical cool crisp cute dark dear deep dense different distinct dominant downy drawn dry dull "
-        "elegant enormous entire erect extra faint fat fierce fine flat front full giant good great hard heavy held "
-        "high huge humble immature immense inner intense inverted irregular jet large lean left light little long "
-        "longish looking loose low lower made magnificent main major malformed massive mature medium mid midnight "
-        "minor mixed modest mohawk multi muscular narrow new nice noticeable odd off-white old opalescent opaque open "
-        "ornate other outer outstretched oval own pale particular peculiar petite plain plump prominent pure radiant "
-        "rare raw rectangular regular rich right rigid rough round same scruffy semi shaggy sharp short significant "
-        "silent similar simple singular skinny sleek slender slick slight slim small smoke smokey smoky smooth soft "
-        "solid sparse spectacular spread square squat stark steep stiff stocky stout straight strange strong sturdy "
-        "subtle tall thick thin tiny translucent triangular typical unclear unique unusual upper upright vibrant "
-        "vivid warm weird wet whole wide wild young"
+        "elegant enormous entire erect extra faint far fat fierce fine flat front full giant good great hard heavy "
+        "held high huge humble immature immense inner intense inverted irregular jet large lean left light little "
+        "long longish looking loose low lower made magnificent main major malformed massive mature medium mid "
+        "midnight minor mixed modest mohawk multi muscular narrow new nice noticeable odd off-white old opalescent "
+        "opaque open ornate other outer outstretched oval own pale particular peculiar petite pitch plain plump "
+        "prominent pure radiant rare raw rectangular regular rich right rigid rough round same scruffy semi shaggy "
+        "sharp short significant silent similar simple singular skinny sleek slender slick slight slim small smoke "
+        "smokey smoky smooth soft solid sparse spectacular spread square squat stark steep stiff stocky stout "
+        "straight strange strong sturdy subtle tall thick thin tiny translucent triangular typical unclear unique "
+        "unusual upper upright vibrant vivid warm weird wet whole wide wild young"
     )
 )
 NOUNS = _words(

@@ -32,7 +32,8 @@ def tag(tokens: Sequence[str]) -> list[Tag]:
         before = tags[index - 1] if index else Tag.OTHER
         after = alone[index + 1] if index + 1 < len(tokens) else Tag.OTHER
         if token in VERB_AFTER_NOUN:
-            tags.append(Tag.VERB if before in {Tag.NOUN, Tag.PRONOUN} else Tag.NOUN)
+            subject = tags[index - 2] if index > 1 and before is Tag.ADVERB else before  # a beak that slightly curves
+            tags.append(Tag.VERB if subject in {Tag.NOUN, Tag.PRONOUN} else Tag.NOUN)
         elif token in EITHER_NOUN_OR_ADJECTIVE:
             tags.append(Tag.ADJECTIVE if after is Tag.ADJECTIVE else Tag.NOUN)
         elif token in RELATIVE_PRONOUNS:
@@ -41,9 +42,16 @@ def tag(tokens: Sequence[str]) -> list[Tag]:
             tags.append(_guessed(token, alone[index], before, after))
         else:
             tags.append(_listed(token, alone[index], before, after))
-        if tags[-1] is Tag.NOUN and index + 1 < len(tokens) and tokens[index + 1] in _PARTICIPLES_OF_NOUNS:
+        if tags[-1] is Tag.NOUN and _describes(tokens, alone, index):
             tags[-1] = Tag.ADJECTIVE
     return tags
+
+
+def _describes(tokens: Sequence[str], alone: Sequence[Tag], index: int) -> bool:
+    """Whether a noun is part of an adjective: "rust tinged wings", but not "wings tinged with rust"."""
+    if index + 1 == len(tokens) or tokens[index + 1] not in _PARTICIPLES_OF_NOUNS:
+        return False
+    return index + 2 == len(tokens) or alone[index + 2] is not Tag.PREPOSITION
 
 
 def _relative(alone: Tag, before: Tag, after: Tag) -> Tag:

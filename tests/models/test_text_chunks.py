@@ -79,6 +79,7 @@ def test_f1_on_human_sentences_is_at_least_090() -> None:
         ("a pale, grayish blue at the tip", ["pale , grayish blue", "tip"]),
         ("this bird's tarsi", ["bird", "tarsi"]),
         ("a bill that curves downwards", ["bill"]),
+        ("a beak that slightly curves", ["beak"]),
         ("a tail that wiggles", ["tail"]),
         ("the bird spreads its wings", ["bird", "wings"]),
         ("black covering over the top", ["black covering", "top"]),
@@ -90,6 +91,10 @@ def test_f1_on_human_sentences_is_at_least_090() -> None:
         ("a medium to large bird", ["medium to large bird"]),
         ("the under tail is grey", ["under tail"]),
         ("a cream colored belly", ["cream colored belly"]),
+        ("rust tinged wings and feathers tinged with rust", ["rust tinged wings", "feathers", "rust"]),
+        ("a bird looking to the side", ["bird", "side"]),
+        ("a stripe next to the eye, it is black elsewhere", ["stripe", "eye"]),
+        ("a pitch black body", ["pitch black body"]),
         ("its features are dull, and the bird features a lengthier tail", ["features", "bird", "lengthier tail"]),
     ],
 )
