@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PINS = ROOT / "constraints.txt"
-EXTRAS = ("client,cpu,train,redis,otel,dev", "gpu")
+EXTRAS = ("client,cpu,train,oracle,redis,otel,dev", "gpu")
 HEAD = "# The versions that Fieldmark is tested with: `make pins` writes this file (CONTRIBUTING.md says when).\n"
 
 
