@@ -1,4 +1,4 @@
-"""The commands `evaluate`, `compare`, `weigh-words`, `trust` and `router-photos`, and the list of all commands about models.
+"""The commands that measure models, from `evaluate` to `evaluate-phrases`, `router-photos`, and the list of all about models.
 
 Owns their options. The work is `models.evaluation`'s, which is imported only when a command runs, since it brings torch and
 matplotlib; an evaluation is put together by `models.examination`.
@@ -7,6 +7,7 @@ matplotlib; an evaluation is put together by `models.examination`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command("compare")(compare)
     app.command("weigh-words")(weigh_words)
     app.command("trust")(trust)
+    app.command("evaluate-phrases")(evaluate_phrases)
     app.command("router-photos")(router_photos)
     app.command("train-answers")(train_answers)
     app.command("evaluate-answers")(evaluate_answers)
@@ -150,6 +152,20 @@ def trust(
         sys.stdout.write(text)
 
 
+def evaluate_phrases(
+    bracketed: Annotated[Path, typer.Argument(help="Sentences, one a line, their noun phrases bracketed by hand.")],
+    birds: Annotated[Path | None, typer.Option(help="Folder of cub_birds, for sentences on its test photos.")] = None,
+    human: Annotated[Path | None, typer.Option(help="File of people's expressions for boxes in photos.")] = None,
+) -> None:
+    """Print how far the chunker of texts agrees with a hand and with a full parser (extra oracle)."""
+    with explained():
+        from models.evaluation.phrases import SpacyParser, compare_all, read_bracketed, to_markdown
+
+        sentences, parser = read_bracketed(bracketed), SpacyParser()
+        rows = compare_all(sentences, _people_said(birds, human), parser)
+        sys.stdout.write(to_markdown(rows, parser.name))
+
+
 def router_photos(
     birds: Annotated[Path, typer.Option(help="Folder of cub_birds.")],
     cars: Annotated[Path, typer.Option(help="Folder of stanford_cars.")],
@@ -163,6 +179,21 @@ def router_photos(
         from models.training.routing import Sources, write_material
 
         sys.stdout.write(f"{write_material(Sources(birds, cars, voc), out, count, seed)}\n")
+
+
+def _people_said(birds: Path | None, human: Path | None) -> Iterator[tuple[str, list[str]]]:
+    """What people wrote of photos, each sentence once, under the name of its row."""
+    from models.evaluation.phrases import once
+
+    if birds is not None:
+        from models.evaluation.texts import read_captions
+
+        captions = read_captions(birds).values()
+        yield "sentences on test photos", once(sentence for sentences in captions for sentence in sentences)
+    if human is not None:
+        from models.training.human_words import read_human_expressions
+
+        yield "expressions for boxes", once(read_human_expressions(human))
 
 
 def _find_bundle(model: str, stores: list[Path]) -> Path:

@@ -5,38 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from models.text import parse, tokenise
-from models.text.lexicon import DETERMINERS
+from models.evaluation.phrases import chunked, read_bracketed
+from models.text import parse
 
 GOLD = Path(__file__).with_name("chunks_200.txt")
 LOWEST_F1 = 0.90
 
-Spans = set[tuple[int, int]]
-
 
 def read_gold() -> list[str]:
     return [line for line in GOLD.read_text().splitlines() if not line.startswith("#")]
-
-
-def spans_of(line: str) -> tuple[list[str], Spans]:
-    """Tokens of a bracketed sentence, and the spans of its brackets without their determiners."""
-    tokens: list[str] = []
-    spans: Spans = set()
-    start = 0
-    for part in re.split(r"([\[\]])", line):
-        if part == "[":
-            start = len(tokens)
-        elif part == "]":
-            while tokens[start] in DETERMINERS:
-                start += 1
-            spans.add((start, len(tokens)))
-        else:
-            tokens += tokenise(part)
-    return tokens, spans
-
-
-def found_in(text: str) -> Spans:
-    return {(chunk.start, chunk.end) for chunk in parse(text).chunks}
 
 
 def phrases_of(text: str) -> list[str]:
@@ -53,14 +30,11 @@ def test_the_gold_has_200_different_sentences_whose_brackets_close() -> None:
 
 def test_f1_on_human_sentences_is_at_least_090() -> None:
     right = wrong = missed = 0
-    for line in read_gold():
-        text = re.sub(r"[\[\]]", "", line)
-        tokens, gold = spans_of(line)
-        assert tokens == tokenise(text)
-        found = found_in(text)
-        right += len(found & gold)
-        wrong += len(found - gold)
-        missed += len(gold - found)
+    for sentence in read_bracketed(GOLD):
+        (found,) = chunked([sentence.text])
+        right += len(found & sentence.spans)
+        wrong += len(found - sentence.spans)
+        missed += len(sentence.spans - found)
     f1 = 2 * right / (2 * right + wrong + missed)
     assert f1 >= LOWEST_F1, f"span F1 is {f1:.3f}: {right} right, {wrong} wrong, {missed} missed"
 
