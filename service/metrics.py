@@ -43,7 +43,7 @@ NOTED_LIMIT: Final = 64
 LAG_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 BATCHES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 #: Reasons are shown before they came about, so that the first time is an increase; `Counters` says what they mean.
-REFUSALS: Final = ("wait", "deadline", "count", "bytes", "not-ready", "poison")
+REFUSALS: Final = ("wait", "deadline", "count", "bytes", "room", "not-ready", "poison")
 RESTARTS: Final = ("crash", "wedge", "memory", "reload")
 CONFIDENCES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from service.bus.base import Counters
+from service.bus.base import Counters, Job
 from service.bus.forecast import Forecast, Load
 from service.bus.messages import Priority
 from service.bus.queue import Ticket
@@ -114,6 +114,16 @@ class Admission:
         if load.wait_s > 0 and load.wait_s + load.service_s > left_s:
             return "deadline", f"the request would wait {load.wait_s:.2f} s and has {left_s:.2f} s left"
         return None
+
+    def turn_away(self, job: Job, now: float) -> Overloaded:
+        """The refusal of a job that was let in and then did not fit into the way to a worker."""
+        self._counters.refused["room"] += 1
+        size_bytes = sum(map(len, job.images))
+        sentence = f"there is no room now for {size_bytes} bytes on the way to another host"
+        if not self._forecast.workers_of(job.route):
+            return Overloaded(sentence, retry_after_s=RESTART_S + self._jitter_s())
+        wait_s, rate_per_s = self._forecast.wait_s(job.route, job.priority), self._forecast.rate_per_s(job.route)
+        return self._overloaded("room", sentence, now=now, drain_s=wait_s, rate_per_s=rate_per_s)
 
     def _overloaded(self, reason: str, sentence: str, *, now: float, drain_s: float, rate_per_s: float) -> Overloaded:
         """The refusal with its `Retry-After`; `drain_s` is the predicted wait, `rate_per_s` what the route sustains.

@@ -78,10 +78,10 @@ class RouteView:
 class Counters:
     """What the bus has counted since it started; metrics read them.
 
-    `refused` counts per reason (`wait`, `deadline`, `count`, `bytes`, `not-ready`, `poison`), `restarts` per reason that
-    a worker gave in its HELLO, `releases` per (model, reason): `credit` (a worker had room), `retry` (another attempt),
-    `alone` (a suspect). `late` are results that nobody waited for any more, `reconnects` how often other hosts came into
-    reach again.
+    `refused` counts per reason (`wait`, `deadline`, `count`, `bytes`, `not-ready`, `poison`, and `room`: there was none on
+    the way to another host), `restarts` per reason that a worker gave in its HELLO, `releases` per (model, reason):
+    `credit` (a worker had room), `retry` (another attempt), `alone` (a suspect). `late` are results that nobody waited for
+    any more, `reconnects` how often other hosts came into reach again.
     """
 
     refused: Counter[str] = field(default_factory=Counter)

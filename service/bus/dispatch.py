@@ -18,7 +18,7 @@ from service.bus.base import Counters, Job, Outcome, RouteView, WorkerView
 from service.bus.deadlines import Deadlines
 from service.bus.forecast import Forecast
 from service.bus.links import Link, Worker
-from service.bus.messages import Heartbeat, Hello, Request, Result
+from service.bus.messages import Heartbeat, Hello, Result
 from service.bus.queue import Settle, Ticket, WaitingQueue, newest_first
 from service.bus.recovery import Recovery, Verdict
 from service.errors import ClientClosed, DeadlineExceeded, FieldmarkError, Internal, NotReady, Poison, from_wire
@@ -153,15 +153,34 @@ class Dispatcher:
         self._return([ticket for ticket in tickets if self._may_retry(ticket)])
         self._regroup()
 
-    def strayed(self, worker: Worker, number: int) -> None:
-        """A request that is booked on this worker was lost with one that is not known: it goes back as a suspect."""
+    def strayed(self, worker: Worker, number: int, *, is_suspect: bool) -> None:
+        """A request that is booked on this worker gets no answer from it, and goes back.
+
+        `is_suspect`: it was lost with a worker that is not known. Otherwise it, or its answer, was lost on the way.
+        """
         now = self._clock()
-        given = worker.give_back(number, now)
-        if given is not None:
-            ticket, _ = given
-            self._recovery.judge([ticket], now)
+        ticket = self._take_from(worker, number, now)
+        if ticket is not None:
+            if is_suspect:
+                self._recovery.judge([ticket], now)
             self._return([ticket] if self._may_retry(ticket) else [])
             self._release_all(now)
+
+    def turn_away(self, worker: Worker, number: int) -> None:
+        """The way to this worker has no room for a request that is booked on it: its caller is to come back later."""
+        now = self._clock()
+        ticket = self._take_from(worker, number, now)
+        if ticket is not None:
+            if ticket.settle is not None:
+                self._settle(ticket, self._admission.turn_away(ticket.job, now))
+            self._release_all(now)
+
+    def _take_from(self, worker: Worker, number: int, now: float) -> Ticket | None:
+        """Book that a worker will not answer a request; None if it does not hold it."""
+        given = worker.give_back(number, now)
+        if given is not None and given[0].suspect:
+            self._recovery.release(worker)
+        return given[0] if given is not None else None
 
     # Views
 
@@ -237,18 +256,7 @@ class Dispatcher:
         reason = "alone" if ticket.suspect else "retry" if ticket.attempts > 1 else "credit"
         self.counters.releases[worker.routes[job.route].model, reason] += 1
         worker.take(ticket, now)
-        request = Request(
-            id=ticket.number,
-            route=job.route,
-            deadline=job.deadline,
-            sizes=[len(image) for image in job.images],
-            parameters=job.parameters,
-            priority=job.priority,
-            traceparent=job.traceparent,
-            request_id=job.request_id,
-            alone=ticket.suspect,
-        )
-        worker.link.deliver(request, job.images)
+        worker.link.deliver(ticket.as_request(), job.images)
 
     # After a loss
 

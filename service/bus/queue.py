@@ -13,7 +13,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 import msgspec
 
 from service.bus.base import Job, Outcome
-from service.bus.messages import Priority
+from service.bus.messages import Priority, Request
 from service.errors import FieldmarkError
 
 ROUNDING = 1e-9  # ten tenths make one
@@ -44,6 +44,21 @@ class Ticket(msgspec.Struct, eq=False):
     def images(self) -> Sequence[bytes]:
         """The photos as uploaded."""
         return self.job.images
+
+    def as_request(self) -> Request:
+        """The job as it goes to a worker."""
+        job = self.job
+        return Request(
+            id=self.number,
+            route=job.route,
+            deadline=job.deadline,
+            sizes=[len(image) for image in job.images],
+            parameters=job.parameters,
+            priority=job.priority,
+            traceparent=job.traceparent,
+            request_id=job.request_id,
+            alone=self.suspect,
+        )
 
 
 class Line:

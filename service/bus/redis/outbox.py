@@ -8,16 +8,21 @@ withdrawn once at most.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import msgspec
+from redis.exceptions import ExecAbortError, OutOfMemoryError, RedisError
 
 from service.bus.messages import Cancel, Message, Request
 from service.bus.redis import scripts, wire
 from service.bus.redis.clients import Command, LoopClient
 from service.bus.redis.wire import GROUP
+
+OUT_OF_MEMORY = "OOM"  # Redis's word for it, which the abort of a transaction quotes
 
 
 @dataclass(slots=True, eq=False)
@@ -47,15 +52,25 @@ Item = Sent | Withdrawal
 
 
 class Outbox:
-    """One gateway's things to send; `unread` is called with a request that was withdrawn before any worker took it."""
+    """One gateway's things to send.
+
+    `unread` is called with a request that was withdrawn before any worker took it, `refused` with one that Redis has no
+    memory for.
+    """
 
     def __init__(
-        self, client: LoopClient, gateway: str, clock: Callable[[], float], unread: Callable[[Request], None]
+        self,
+        client: LoopClient,
+        gateway: str,
+        clock: Callable[[], float],
+        unread: Callable[[Request], None],
+        refused: Callable[[Sent], None],
     ) -> None:
         self._client = client
         self._gateway = gateway
         self._clock = clock
         self._unread = unread
+        self._refused = refused
         self._items: deque[Item] = deque()
         self._has_items = asyncio.Event()
         self._is_empty = asyncio.Event()
@@ -102,20 +117,21 @@ class Outbox:
         return requests
 
     async def _send(self, requests: Sequence[Sent]) -> None:
-        commands: list[Command] = []
-        at = []
-        for sent in requests:
-            commands += self._commands(sent)
-            at.append(len(commands) - 1)
-            if not sent.request.alone:
-                commands.append(("PEXPIRE", sent.stream, wire.STREAM_LIFE_MS))
-        replies = await self._client.run_all(commands)
-        for sent, index in zip(requests, at, strict=True):
-            sent.entry = replies[index]
+        """Send requests in one trip; each is refused alone."""
+        each = [self._commands(sent) for sent in requests]
+        replies = iter(await self._client.run_all([*itertools.chain(*each)], may_fail=True))
+        for sent, commands in zip(requests, each, strict=True):
             sent.images = ()
+            try:
+                sent.entry = entry_of([*itertools.islice(replies, len(commands))], after_body=bool(sent.body_key))
+            except OutOfMemoryError:
+                self._refused(sent)
 
     def _commands(self, sent: Sent) -> list[Command]:
-        """A request travels with the time that it has left; Redis's own clock tells how long ago that was."""
+        """A request travels with the time that it has left; Redis's own clock tells how long ago that was.
+
+        A photo and its entry are written together, or neither is.
+        """
         left_s = max(0.0, sent.request.deadline - self._clock())
         self._bodies += 1
         key = wire.body_key(self._gateway, self._bodies)
@@ -124,7 +140,10 @@ class Outbox:
         sent.body_key = parcel.body_key
         # The stream of a worker that is gone must not come back.
         options = ("NOMKSTREAM",) if sent.request.alone else ()
-        return parcel.commands(sent.stream, int(left_s * 1000) + wire.BODY_GRACE_MS, *options)
+        putting = parcel.commands(sent.stream, int(left_s * 1000) + wire.BODY_GRACE_MS, *options)
+        if not sent.request.alone:
+            putting.append(("PEXPIRE", sent.stream, wire.STREAM_LIFE_MS))
+        return [("MULTI",), *putting, ("EXEC",)]
 
     async def _withdraw(self, item: Withdrawal, digest: str) -> None:
         sent = item.sent
@@ -133,6 +152,8 @@ class Outbox:
             return
         holder: bytes | None = sent.worker.encode()
         if not sent.request.alone:
+            if sent.entry is None:
+                return  # it was refused
             holder = await self._client.run("EVALSHA", digest, 1, sent.stream, GROUP, sent.entry)
         if holder:
             await self._client.run_all([tell(holder.decode(), self._gateway, Cancel(sent.request.id))])
@@ -144,7 +165,25 @@ class Outbox:
 def tell(worker: str, gateway: str, message: Message) -> Command:
     """The command that says something to one worker, if it still lives."""
     fields = wire.pack(message, (), "", gateway=gateway).fields
-    return ("XADD", wire.control_key(worker), "NOMKSTREAM", "MAXLEN", "~", wire.STREAM_LIMIT, "*", *fields)
+    return wire.anyway("XADD", wire.control_key(worker), "NOMKSTREAM", *wire.TRIMMED, "*", *fields)
+
+
+def entry_of(replies: Sequence[Any], *, after_body: bool) -> bytes | None:
+    """The id of the entry that a transaction has added; None where the stream is gone, so nobody will take it.
+
+    Raises:
+        OutOfMemoryError: Redis had no memory for a part of it or, at its end, for all of it, so nothing was done.
+        RedisError: anything else went wrong.
+    """
+    for reply in replies:
+        if isinstance(reply, ExecAbortError) and OUT_OF_MEMORY in str(reply):
+            raise OutOfMemoryError(str(reply)) from reply
+        if isinstance(reply, RedisError):
+            raise reply
+    entry = replies[-1][after_body]
+    if isinstance(entry, RedisError):
+        raise entry
+    return cast("bytes | None", entry)
 
 
 def _removal(sent: Sent) -> list[Command]:

@@ -60,7 +60,7 @@ class Roster:
     async def join(self, gateway: str) -> None:
         """Put a gateway on the list, and take those off it that ended without a farewell."""
         self._digest = await self._client.run("SCRIPT LOAD", scripts.HOLDERS)
-        await self._client.run("SADD", wire.GATEWAYS, gateway)
+        await self._client.run(*wire.anyway("SADD", wire.GATEWAYS, gateway))
         names = await self._names(wire.GATEWAYS)
         lives = await self._client.run_all([("EXISTS", wire.answers_key(name)) for name in names])
         if expired := [name for name, is_alive in zip(names, lives, strict=True) if not is_alive]:

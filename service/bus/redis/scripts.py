@@ -1,16 +1,25 @@
-"""What must happen in one step inside Redis, as scripts (Redis 7, "Scripting with Lua").
+"""What must happen in one step inside Redis, or although its memory is full, as scripts (Redis 7, "Scripting with Lua").
 
 Loaded when a session begins and called by their digest: a Redis that was started anew has lost the sessions as well.
+`flags=allow-oom` lets a script write past `maxmemory` ("Eval scripts with shebang").
 """
 
 from __future__ import annotations
+
+import hashlib
+
+# KEYS: the command's key. ARGV: one command. Runs it, however full the memory is.
+ANYWAY = """#!lua flags=allow-oom
+return redis.call(unpack(ARGV))
+"""
+ANYWAY_DIGEST = hashlib.sha1(ANYWAY.encode(), usedforsecurity=False).hexdigest()  # Redis names a script so
 
 # KEYS: route streams. ARGV: group, consumer, room, prefix of the gateways' answer streams, life of a stream in ms, the
 # consumer's HELLO. Nil where that has expired: the gateways have looked through what the consumer holds, or will.
 # Takes up to `room` entries, each time the oldest head of all streams (entry ids are the time in ms and a number, so
 # they compare across streams). Entries of gateways that are gone are dropped. Gives {{stream's index, id, fields} ...}
 # and the last delivered id of each stream, from which a wait can go on without missing anything.
-TAKE = """
+TAKE = """#!lua flags=allow-oom
 local group, consumer, room, answers = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 if redis.call('EXISTS', ARGV[6]) == 0 then return false end
 

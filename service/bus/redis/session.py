@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from service.bus.dispatch import Dispatcher
 from service.bus.links import Worker
 from service.bus.messages import Drain, Heartbeat, Request, Result
-from service.bus.redis import wire
+from service.bus.redis import scripts, wire
 from service.bus.redis.clients import Command, LoopClient
 from service.bus.redis.outbox import Outbox, Sent, Withdrawal, tell
 from service.bus.redis.roster import News, Roster, read_head
@@ -61,13 +61,14 @@ class Session:
         self._dispatcher = dispatcher
         self._clock = clock
         self._lease_s = lease_s
-        self._outbox = Outbox(client, self.gateway, clock, self._came_back)
+        self._outbox = Outbox(client, self.gateway, clock, self._came_back, self._refused)
         self._roster = Roster(client, clock, lease_s)
         self._answers = wire.answers_key(self.gateway)
         self._workers: dict[str, Worker] = {}
         self._sent: dict[int, Sent] = {}
         self._has_news = asyncio.Event()
         self._is_over = False
+        self._was_full = False  # it is said once a session; the refusals are counted
 
     # Towards the workers
 
@@ -84,8 +85,9 @@ class Session:
     async def run(self, opened: Callable[[], None]) -> None:
         """Stay in touch; raises an ExceptionGroup of RedisError or OSError when Redis is gone."""
         lease_ms = int(self._lease_s * 1000 * wire.GATEWAY_LEASES)
+        await self._client.run("SCRIPT LOAD", scripts.ANYWAY)
         events = await self._client.run("XREVRANGE", EVENTS, "+", "-", "COUNT", 1)
-        answers = await self._client.run("XADD", self._answers, "*", "begin", "")
+        answers = await self._client.run(*wire.anyway("XADD", self._answers, "*", "begin", ""))
         await self._client.run("PEXPIRE", self._answers, lease_ms)
         await self._roster.join(self.gateway)
         opened()
@@ -111,7 +113,7 @@ class Session:
         """Send what is there and let `run` return: its reader waits for an answer, so it gets one without content."""
         await self._outbox.flushed()
         self.end()
-        await self._client.run("XADD", self._answers, "NOMKSTREAM", "*", "end", "")
+        await self._client.run(*wire.anyway("XADD", self._answers, "NOMKSTREAM", "*", "end", ""))
 
     async def farewell(self) -> None:
         """Tell the workers that this gateway is gone; for when `run` has ended."""
@@ -164,17 +166,32 @@ class Session:
             return
         body = fields[b"body"] if b"body" in fields else await self._client.run("GETDEL", fields[b"key"])
         worker = self._booked_on(message.id)
-        if body is None or worker is None:
+        if worker is None:
             self._dispatcher.counters.late += 1
             return
         self._sent.pop(message.id, None)
-        self._dispatcher.finish(worker, message, body)
+        if body is None or message.error == wire.BODY_LOST:
+            log.warning("body_lost", is_answer=body is None)  # Redis evicts what does not fit, or somebody emptied it
+            self._dispatcher.strayed(worker, message.id, is_suspect=False)
+        else:
+            self._dispatcher.finish(worker, message, body)
 
     def _came_back(self, request: Request) -> None:
         """A request was withdrawn before any worker took it: its credit is free again."""
         if worker := self._booked_on(request.id):
             self._sent.pop(request.id, None)
             self._dispatcher.finish(worker, Result(request.id, error=ClientClosed.slug), b"")
+
+    def _refused(self, sent: Sent) -> None:
+        """Redis has no room for a request: its caller is told so, unless it was taken back meanwhile."""
+        number = sent.request.id
+        if not self._was_full:
+            log.warning("redis_full", request_bytes=sum(sent.request.sizes))
+            self._was_full = True
+        worker = self._booked_on(number)
+        if worker is not None and self._sent.get(number) is sent:
+            del self._sent[number]
+            self._dispatcher.turn_away(worker, number)
 
     def _booked_on(self, number: int) -> Worker | None:
         return next((worker for worker in self._workers.values() if number in worker.held), None)
@@ -224,7 +241,7 @@ class Session:
             known = self._workers.get(holder.name) if holder else None
             if known is None and holder and not holder.is_alive:
                 self._take_back(number)
-                self._dispatcher.strayed(booked, number)
+                self._dispatcher.strayed(booked, number, is_suspect=True)
             elif known in lost and known is not booked:
                 booked.hand_over(number, known, self._clock())
             elif known not in lost and booked in lost:

@@ -2,16 +2,21 @@
 
 An entry holds the frame's head (prefix and header, as everywhere on the bus) and its body, or the name of the key that
 holds a body too large for a stream. Every stream is trimmed to a length, and every other key expires.
+
+A Redis whose memory is full takes no request. All else is written `anyway`: it is what keeps both ends in touch and makes
+room again, and bounded without that, by the workers' credit and the length of the streams.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from service.bus.frames import encode
 from service.bus.messages import Message
 from service.bus.redis.clients import Command
+from service.bus.redis.scripts import ANYWAY_DIGEST
 
 LEASE_S = 3.0  # a worker that has not renewed its HELLO for so long is gone
 GATEWAY_LEASES = 3  # a gateway has so many times as long: its requests are dropped after that
@@ -20,6 +25,7 @@ STREAM_LIMIT = 10_000  # entries of a stream, about; far above what credit admit
 STREAM_LIFE_MS = 3_600_000  # a route that nobody asks for any more is forgotten
 BODY_GRACE_MS = 5_000  # a request's body outlives its deadline by so long
 ANSWER_LIFE_MS = 30_000  # an answer's body is kept for so long
+TRIMMED = ("MAXLEN", "~", STREAM_LIMIT)
 PENDING_LIMIT = 100_000  # entries of a group that are looked at when a worker is lost
 PEERS_LIMIT = 256  # workers that a gateway knows
 
@@ -29,6 +35,7 @@ WORKERS = PREFIX + "workers"
 GATEWAYS = PREFIX + "gateways"
 EVENTS = PREFIX + "events"
 JOINED, GONE = b"joined", b"gone"
+BODY_LOST = "body-lost"  # a worker's word that a request's body was not there, before its deadline
 
 Fields = Mapping[bytes, bytes]
 
@@ -78,6 +85,11 @@ def body_key(owner: str, number: int) -> str:
     return f"{PREFIX}body:{owner}:{number}"
 
 
+def anyway(*command: Any) -> Command:
+    """A command that is run however full Redis is; the script must have been loaded."""
+    return ("EVALSHA", ANYWAY_DIGEST, 1, command[1], *command)
+
+
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """The fields of one entry, and the body that goes into the key `body_key` where it is not empty."""
@@ -87,8 +99,8 @@ class Parcel:
     body: bytes = b""
 
     def commands(self, stream: str, life_ms: int, *options: str | int) -> list[Command]:
-        """The commands that put it into a stream; the last one adds the entry. `options` are of XADD."""
-        add = ("XADD", stream, *options, "MAXLEN", "~", STREAM_LIMIT, "*", *self.fields)
+        """The commands that put it into a stream, the body first and the entry last. `options` are of XADD."""
+        add = ("XADD", stream, *options, *TRIMMED, "*", *self.fields)
         return [("SET", self.body_key, self.body, "PX", life_ms), add] if self.body_key else [add]
 
 

@@ -45,7 +45,6 @@ class Origin:
     number: int
     stream: str | None
     entry: bytes
-    body_key: bytes | None
 
 
 class RedisWorkerBus:
@@ -68,6 +67,7 @@ class RedisWorkerBus:
         self.name = wire.worker_name(process or secrets.token_hex(8), secrets.token_hex(8))
         self._receiving = BlockingClient(url, lease_s)
         self._sending = BlockingClient(url, lease_s, retries=SEND_RETRIES)
+        self._clock = clock
         self._credit = 0
         self._routes: list[str] = []
         self._seen: list[bytes] = []
@@ -84,6 +84,7 @@ class RedisWorkerBus:
         try:
             self._lease = Lease(self._sending, [wire.hello_key(self.name), self._control], lease_s, clock)
             self._take_script = self._sending.run("SCRIPT LOAD", scripts.TAKE)
+            self._sending.run("SCRIPT LOAD", scripts.ANYWAY)
         except RedisError as error:
             self._sending.close()
             raise OSError(errno.EHOSTUNREACH, f"Redis does not answer: {error}") from error
@@ -97,10 +98,10 @@ class RedisWorkerBus:
         self._routes = [wire.route_key(info.route) for info in hello.routes]
         lease_ms = self._lease.ms
         commands: list[Command] = [
-            ("XADD", self._control, "*", "wake", ""),
+            wire.anyway("XADD", self._control, "*", "wake", ""),
             ("PEXPIRE", self._control, lease_ms),
-            ("SET", wire.hello_key(self.name), encode(hello)[0], "PX", lease_ms),
-            ("SADD", wire.WORKERS, self.name),
+            wire.anyway("SET", wire.hello_key(self.name), encode(hello)[0], "PX", lease_ms),
+            wire.anyway("SADD", wire.WORKERS, self.name),
             self._event(wire.JOINED),
         ]
         self._send(commands)
@@ -117,11 +118,10 @@ class RedisWorkerBus:
             return
         result = msgspec.structs.replace(result, id=origin.number)
         parcel = wire.pack(result, (body,), wire.body_key(self.name, next(self._numbers)))
-        commands = parcel.commands(wire.answers_key(origin.gateway), wire.ANSWER_LIFE_MS, "NOMKSTREAM")
+        putting = parcel.commands(wire.answers_key(origin.gateway), wire.ANSWER_LIFE_MS, "NOMKSTREAM")
+        commands = [wire.anyway(*command) for command in putting]
         if origin.stream is not None:
             commands += [("XACK", origin.stream, GROUP, origin.entry), ("XDEL", origin.stream, origin.entry)]
-        if origin.body_key is not None:
-            commands.append(("UNLINK", origin.body_key))
         if must_wake:
             commands.append(self._wake())
         self._send(commands)
@@ -240,20 +240,24 @@ class RedisWorkerBus:
             self._is_leaving = self._is_leaving or not self._has_gateway()
 
     def _accept(self, fields: Fields, entry: bytes, stream: str | None) -> Delivery | None:
-        """Make a delivery of an entry; None, and the answer given, where its photos have expired."""
+        """Make a delivery of an entry; None, and the answer given, where its photos are gone.
+
+        They are taken out of Redis: only this worker needs them, and a gateway that asks again has its own.
+        """
         request, _ = decode_head(fields[b"head"])
         if not isinstance(request, Request):
             raise FrameError(f"a gateway does not send {type(request).__name__} to a route")
         number = next(self._numbers)
-        body_key = fields.get(b"key")
         with self._lock:
-            self._origins[number] = Origin(fields[b"gateway"].decode(), request.id, stream, entry, body_key)
-        body = fields.get(b"body") if body_key is None else cast("bytes | None", self._receiving.run("GET", body_key))
-        if body is None:
-            self.answer(Result(number, error=DeadlineExceeded.slug))
-            return None
+            self._origins[number] = Origin(fields[b"gateway"].decode(), request.id, stream, entry)
         arrived_s = int(entry.partition(b"-")[0]) / 1000 - self._lease.ahead_s
         request = msgspec.structs.replace(request, id=number, deadline=arrived_s + request.deadline)
+        key = fields.get(b"key")
+        body = fields[b"body"] if key is None else cast("bytes | None", self._receiving.run("GETDEL", key))
+        if body is None:
+            is_expired = request.deadline <= self._clock()
+            self.answer(Result(number, error=DeadlineExceeded.slug if is_expired else wire.BODY_LOST))
+            return None
         return Delivery(request, split_photos(body, request.sizes))
 
     def _begin_alone(self, delivery: Delivery) -> None:
@@ -264,7 +268,7 @@ class RedisWorkerBus:
             self._running_alone = number
         if origin is not None:
             mark = wire.alone_mark(origin.gateway, origin.number)
-            self._receiving.run("SET", wire.alone_key(self.name), mark, "PX", wire.STREAM_LIFE_MS)
+            self._receiving.run(*wire.anyway("SET", wire.alone_key(self.name), mark, "PX", wire.STREAM_LIFE_MS))
             self._ready.append(delivery)
 
     def _cancel(self, gateway: str, number: int) -> None:
@@ -288,10 +292,10 @@ class RedisWorkerBus:
     # Sending
 
     def _event(self, what: bytes) -> Command:
-        return ("XADD", EVENTS, "MAXLEN", "~", wire.STREAM_LIMIT, "*", "worker", self.name, "event", what)
+        return wire.anyway("XADD", EVENTS, *wire.TRIMMED, "*", "worker", self.name, "event", what)
 
     def _wake(self) -> Command:
-        return ("XADD", self._control, "NOMKSTREAM", "MAXLEN", "~", wire.STREAM_LIMIT, "*", "wake", "")
+        return wire.anyway("XADD", self._control, "NOMKSTREAM", *wire.TRIMMED, "*", "wake", "")
 
     def _send(self, commands: Sequence[Command]) -> None:
         """Send in one trip, unless the session is over: its requests have gone back to their gateways."""

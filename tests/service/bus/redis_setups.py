@@ -51,11 +51,11 @@ async def come_back(setup: Setup, server: RedisServer, worker: FakeWorker) -> Fa
         setup.connect = connect
 
 
-async def join_without_receiving(setup: Setup) -> FakeWorker:
+async def join_without_receiving(setup: Setup, **hello: object) -> FakeWorker:
     """Connect a worker that takes nothing before it is started."""
     worker = FakeWorker(setup.connect())
     setup.workers.append(worker)  # its thread ends with the test, whether or not it was started
-    worker.bus.hello(make_hello())
+    worker.bus.hello(make_hello(**hello))
     await eventually(lambda: len(setup.bus.workers()) == 1)
     return worker
 

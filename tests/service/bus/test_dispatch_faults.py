@@ -95,6 +95,15 @@ class Faults(RuleBasedStateMachine):
         if self.connected.pop(id(worker), None):
             self.desk.bus.lost(worker)
 
+    @rule(worker=workers, choice=st.integers(0, 9), happens=st.sampled_from(["no room", "lost on the way"]))
+    def go_wrong_on_the_way(self, worker, choice, happens):
+        if worker.held and id(worker) in self.connected:
+            number = list(worker.held)[choice % len(worker.held)]
+            if happens == "no room":
+                self.desk.bus.turn_away(worker, number)
+            else:
+                self.desk.bus.strayed(worker, number, is_suspect=False)
+
     @rule(seconds=st.sampled_from([0.1, 1.0, 10.0]))
     def pass_time(self, seconds):
         self.desk.at(seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.bus.base import Outcome
-from service.errors import DeadlineExceeded, Internal, NotReady, Poison
+from service.errors import DeadlineExceeded, Internal, NotReady, Overloaded, Poison
 from tests.service.bus.fakes import Desk
 
 # Workers that go
@@ -49,6 +49,75 @@ def test_a_job_is_sent_no_more_often_than_the_limit():
         worker, _ = desk.join()
     assert isinstance(caller.answer, Internal)
     assert "2 times" in caller.answer.detail
+
+
+def test_what_was_lost_on_the_way_is_tried_again_without_suspicion_and_within_the_limit():
+    desk = Desk(attempts_limit=2)
+    worker, link = desk.join()
+    caller = desk.submit()
+    desk.bus.strayed(worker, 1, is_suspect=False)
+    assert link.numbers == [1, 1]
+    assert not link.delivered[1].alone
+    desk.bus.strayed(worker, 1, is_suspect=False)
+    assert isinstance(caller.answer, Internal)
+    assert desk.bus.inflight == 0
+
+
+def test_a_suspect_that_was_lost_on_the_way_is_tried_alone_again():
+    desk = Desk()
+    worker, _ = desk.join()
+    caller = desk.submit()
+    desk.bus.lost(worker)
+    worker, link = desk.join()
+    desk.bus.strayed(worker, 1, is_suspect=False)
+    assert [request.alone for request in link.delivered] == [True, True]
+    desk.finish(worker, 1)
+    assert isinstance(caller.answer, Outcome)
+
+
+def test_what_has_no_room_on_the_way_is_refused_alone_with_a_time_to_come_back():
+    desk = Desk()
+    worker, link = desk.join(lanes=2, credit=2)
+    refused, kept = desk.submit(photo=bytes(70)), desk.submit()
+    waiting = desk.submit()
+    desk.bus.turn_away(worker, 1)
+    assert isinstance(refused.answer, Overloaded)
+    assert "70 bytes" in refused.answer.detail
+    assert refused.answer.retry_after_s is not None
+    assert desk.bus.counters.refused == {"room": 1}
+    assert (kept.answer, waiting.answer) == (None, None)
+    assert link.numbers == [1, 2, 3]  # its credit is free again
+
+
+def test_what_has_no_room_on_the_way_to_a_worker_that_leaves_is_refused_too():
+    desk = Desk()
+    worker, _ = desk.join()
+    caller = desk.submit()
+    desk.bus.retire(worker)
+    desk.bus.turn_away(worker, 1)
+    assert isinstance(caller.answer, Overloaded)
+    assert caller.answer.retry_after_s
+
+
+def test_a_suspect_that_has_no_room_on_the_way_lets_the_next_one_run():
+    desk = Desk()
+    worker, _ = desk.join(credit=2)
+    callers = [desk.submit(photo=photo) for photo in (b"one", b"two")]
+    desk.bus.lost(worker)
+    worker, link = desk.join(credit=2)
+    desk.bus.turn_away(worker, 1)
+    assert isinstance(callers[0].answer, Overloaded)
+    assert link.numbers == [1, 2]
+
+
+def test_what_has_no_room_on_the_way_and_no_caller_any_more_is_forgotten():
+    desk = Desk()
+    worker, link = desk.join()
+    caller = desk.submit()
+    desk.bus.leave(caller.ticket)
+    desk.bus.turn_away(worker, 1)
+    desk.submit()
+    assert (caller.answer, desk.bus.counters.refused, link.numbers) == (None, {}, [1, 2])
 
 
 def test_what_cannot_have_brought_a_worker_down_is_tried_again_without_suspicion():

@@ -15,6 +15,7 @@ from tests.service.bus.fakes import BIRDS
 from tests.service.bus.redis_server import RedisServer
 from tests.service.bus.redis_setups import (
     LEASE_S,
+    join_without_receiving,
     keys_of,
     own,
     stream_length,
@@ -108,16 +109,21 @@ async def test_a_deadline_travels_as_the_time_that_is_left(bus_factory: BusFacto
 
 
 @pytest.mark.anyio
-async def test_large_photos_lie_in_keys_that_expire_and_go_with_the_answer(
+async def test_a_large_photo_lies_in_a_key_that_expires_and_goes_to_the_worker_with_its_request(
     bus_factory: BusFactory, server: RedisServer
 ):
     async with bus_factory() as setup:
-        worker = await setup.join(credit=2)
-        futures = [setup.submit(BIRDS, bytes(size), timeout_s=20.0) for size in (INLINE_BYTES, INLINE_BYTES + 1)]
-        deliveries = [await worker.next() for _ in futures]
+        worker = await join_without_receiving(setup, credit=2)
+        photos = [bytes(INLINE_BYTES), bytes(INLINE_BYTES + 1)]
+        futures = [setup.submit(BIRDS, photo, timeout_s=20.0) for photo in photos]
+        await eventually(lambda: stream_length(server) == 2)
         (key,) = keys_of(server, "body")
         with server.client() as client:
             assert 0 < client.pttl(key) <= 25_000
+        worker.start()
+        deliveries = [await worker.next() for _ in futures]
+        assert [bytes(delivery.images[0]) for delivery in deliveries] == photos
+        assert not keys_of(server, "body")
         for delivery in deliveries:
             worker.answer(delivery, bytes(INLINE_BYTES + 1))
         await outcomes(futures)
