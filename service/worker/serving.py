@@ -93,13 +93,25 @@ class Serving:
                 return 0
 
     def _reach(self, limit: float | None) -> WorkerBus | None:
-        """Connect, with as many attempts as it takes; None when a signal came first."""
+        """Connect, with as many attempts as it takes; None when a signal came first.
+
+        The first failure is told, and another only when it is a different one.
+        """
+        told = None
         while True:
             try:
-                return self._connect()
+                bus = self._connect()
             except OSError as error:
+                reason = error.strerror or str(error)
                 if limit is not None and self._clock() > limit:
-                    raise NoGateway(f"no gateway could be reached: {error.strerror}") from error
+                    raise NoGateway(f"No gateway could be reached: {reason.rstrip('.')}.") from error
+                if reason != told:
+                    log.warning("gateway_unreachable", error=reason)
+                    told = reason
+            else:
+                if told is not None or limit is None:
+                    log.info("gateway_reached")
+                return bus
             if self._is_told_to_end(CONNECT_PAUSE_S):
                 return None
 

@@ -39,6 +39,8 @@ async def test_tls_is_spoken_and_the_certificate_is_checked(tmp_path: Path):
     with server:
         with pytest.raises(OSError, match="certificate verify failed"):
             RedisWorkerBus(server.url, lease_s=LEASE_S)
+        with pytest.raises(OSError, match="No such file"):
+            RedisWorkerBus(f"{server.url}?ssl_ca_certs={tmp_path / 'none.crt'}", lease_s=LEASE_S)
         server.url += f"?ssl_ca_certs={certificate}"
         await ask_once(server)
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.bus.messages import Hello
 from service.errors import NotFound
@@ -192,5 +193,67 @@ def test_a_gateway_that_never_comes_is_a_failed_start() -> None:
     pulse = Pulse(StatusPipe(None), Watchdog(30), 1, 1 << 40)
     serving = Serving(connect, FakeEngine(), FakeLayout(), pulse, queue.SimpleQueue(), clock)  # type: ignore[arg-type]
     never: Callable[[], None] = lambda: pytest.fail("it was ready")  # noqa: E731
-    with pytest.raises(NoGateway, match="no gateway could be reached: No such file or directory"):
+    with pytest.raises(NoGateway, match=r"No gateway could be reached: No such file or directory\."):
         serving.run(HELLO, never, start_timeout_s=10, drain_timeout_s=1)
+
+
+class Attempts:
+    """A way to gateways on which each attempt goes as the test says; after the last one a signal ends the search."""
+
+    def __init__(self, *attempts: MemoryBus | str) -> None:
+        self._attempts = iter(attempts)
+        self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+
+    def __call__(self) -> MemoryBus:
+        attempt = next(self._attempts, "nothing more")
+        if attempt == "nothing more":
+            self.events.put(Event.SIGNAL)
+        if isinstance(attempt, str):
+            raise OSError(113, attempt)
+        return attempt
+
+    def told(self) -> list[tuple[str, str | None]]:
+        """Serve until the end; what the log said of the way."""
+        pulse = Pulse(StatusPipe(None), Watchdog(30), 1, 1 << 40)
+        serving = Serving(self, FakeEngine(), FakeLayout(), pulse, self.events)  # type: ignore[arg-type]
+        with capture_logs() as lines:
+            assert serving.run(HELLO, lambda: None, start_timeout_s=WAIT_S, drain_timeout_s=1) == 0
+        return [(line["event"], line.get("error")) for line in lines if line["event"].startswith("gateway_")]
+
+
+def test_the_first_failure_to_reach_a_gateway_is_told_and_each_that_is_different() -> None:
+    attempts = Attempts("no such host", "no such host", "no route", "no route", "no such host", "no such host")
+    assert attempts.told() == [
+        ("gateway_unreachable", "no such host"),
+        ("gateway_unreachable", "no route"),
+        ("gateway_unreachable", "no such host"),
+        ("gateway_unreachable", "nothing more"),
+    ]
+
+
+def test_the_search_after_a_loss_is_told_and_its_success_too() -> None:
+    first, second = MemoryBus(), MemoryBus()
+    for bus in (first, second):
+        bus.incoming.put(None)
+    assert Attempts(first, "no route", "no route", second).told() == [
+        ("gateway_gone", None),
+        ("gateway_unreachable", "no route"),
+        ("gateway_reached", None),
+        ("gateway_gone", None),
+        ("gateway_unreachable", "nothing more"),
+    ]
+
+
+def test_a_gateway_that_is_there_at_once_is_no_news() -> None:
+    bus = MemoryBus()
+    bus.incoming.put(None)
+    assert Attempts(bus).told()[0] == ("gateway_gone", None)
+
+
+def test_a_late_first_gateway_is_told_when_it_is_there() -> None:
+    bus = MemoryBus()
+    bus.incoming.put(None)
+    assert Attempts("no such file", bus).told()[:2] == [
+        ("gateway_unreachable", "no such file"),
+        ("gateway_reached", None),
+    ]
