@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from service.bus.base import GatewayBus
 from service.bus.local import LocalBus
+from service.bus.redis.address import RedisUnusable, check_redis
 from service.gateway.doors import Doors, DoorShut, open_doors
 from service.gateway.edge import Observer
 from service.gateway.loop import new_loop
@@ -39,13 +40,12 @@ def run_gateway(settings: Settings, status: StatusPipe) -> int:
     if importlib.util.find_spec("httptools") is None:
         status.failed("httptools is missing, and the parser that uvicorn has without it costs 3x as much: install it.")
         return 1
-    if settings.redis_url is not None and importlib.util.find_spec("redis") is None:
-        status.failed("redis_url is set, and the package redis is not installed: install the extra `redis`.")
-        return 1
     try:
+        if settings.redis_url is not None:
+            check_redis(settings.redis_url)
         tracing = open_tracing(settings, "gateway")
         doors = open_doors(settings)
-    except (DoorShut, KeysFault, TracingFault) as fault:
+    except (DoorShut, KeysFault, RedisUnusable, TracingFault) as fault:
         status.failed(str(fault))
         return 1
     try:

@@ -12,6 +12,7 @@ import socket
 from importlib.util import find_spec
 from pathlib import Path
 
+from service.bus.redis.address import RedisUnusable, check_redis
 from service.keys import KeysFault, read_keys
 from service.settings import Settings
 from service.tracing import TracingFault, check_tracing
@@ -37,11 +38,11 @@ def check_start(settings: Settings) -> None:
     for package, consequence in _NEEDED.items():
         if find_spec(package) is None:
             raise StartRefused(f"The package {package} is not installed: {consequence}.")
-    if settings.redis_url is not None and find_spec("redis") is None:
-        raise StartRefused("redis_url is set, and the package redis is not installed: install the extra `redis`.")
     try:
+        if settings.redis_url is not None:
+            check_redis(settings.redis_url)
         check_tracing(settings)
-    except TracingFault as fault:
+    except (RedisUnusable, TracingFault) as fault:
         raise StartRefused(str(fault)) from fault
     check_port(settings.host, settings.port)
     check_port(*settings.internal_address, named="internal-")

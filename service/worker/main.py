@@ -17,13 +17,13 @@ import signal
 import socket
 from collections.abc import Iterator
 from functools import partial
-from importlib.util import find_spec
 from types import FrameType
 from typing import Literal
 
 from service.bus.base import WorkerBus
 from service.bus.local import LocalWorkerBus
 from service.bus.messages import Hello
+from service.bus.redis.address import RedisUnusable, check_redis
 from service.catalog import encode_catalog
 from service.engine.backends.base import StartError
 from service.engine.engine import Engine
@@ -52,8 +52,9 @@ def run_worker(settings: Settings, index: int, status: StatusPipe, started_becau
     events = _listen_for_signals()
     os.nice(NICE_ABOVE_GATEWAY)
     try:
+        check_way(settings)
         return _serve(settings, index, status, started_because, events)
-    except (StartError, NoGateway, TracingFault) as error:
+    except (StartError, NoGateway, RedisUnusable, TracingFault) as error:
         status.failed(str(error))
         return 1
 
@@ -108,22 +109,34 @@ def _watched(settings: Settings, worker: str) -> Iterator[Watcher | None]:
         tracing.close()
 
 
+def check_way(settings: Settings) -> None:
+    """Refuse to load anything where no gateway could be reached.
+
+    Raises:
+        NoGateway: no way to one is named.
+        RedisUnusable: the named one is none.
+    """
+    if settings.socket is not None:
+        return
+    if settings.redis_url is None:
+        raise NoGateway(
+            "No gateway is named: set FIELDMARK_SOCKET to the socket of one on this host, or FIELDMARK_REDIS_URL to the "
+            "Redis that links hosts."
+        )
+    check_redis(settings.redis_url)
+
+
 def _connect(settings: Settings, process: str) -> WorkerBus:
     """Reach the gateway of this host, or where none is named those of other hosts, which know this process by its word.
 
     Raises:
-        NoGateway: no way to one is named, or its package is missing.
         OSError: there is none now.
     """
     if settings.socket is not None:
         return LocalWorkerBus.connect(settings.socket)
-    if settings.redis_url is None:
-        raise NoGateway("no gateway is named: set FIELDMARK_SOCKET to its socket, or FIELDMARK_REDIS_URL")
-    if find_spec("redis") is None:
-        raise NoGateway("redis_url is set, and the package redis is not installed: install the extra `redis`")
     from service.bus.redis.worker import RedisWorkerBus
 
-    return RedisWorkerBus(settings.redis_url, process=process)
+    return RedisWorkerBus(settings.redis_url or "", process=process)
 
 
 def _settle_memory() -> None:

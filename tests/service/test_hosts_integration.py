@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import httpx
+import pytest
 
 from tests.bundles import make_bundle, solid_photo
 from tests.service.bus.redis_server import RedisServer
@@ -39,8 +40,7 @@ class Process:
 @contextmanager
 def running(*arguments: str, **settings: object) -> Iterator[Process]:
     reading, writing = os.pipe()
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("FIELDMARK_")}
-    environment = clean | {f"FIELDMARK_{name.upper()}": str(value) for name, value in settings.items()}
+    environment = clean_environment() | {f"FIELDMARK_{name.upper()}": str(value) for name, value in settings.items()}
     command = [sys.executable, "-m", "service.cli", *arguments, "--status-fd", str(writing)]
     process = subprocess.Popen(command, env=environment, pass_fds=[writing])
     os.close(writing)
@@ -50,6 +50,30 @@ def running(*arguments: str, **settings: object) -> Iterator[Process]:
         finally:
             process.kill()
             process.wait()
+
+
+@pytest.mark.parametrize("command", ["gateway", "worker 0", "serve"])
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [("redis://host:abc/0", "a port is a number"), ("redis://host?sock_timeot=4", "did you mean socket_timeout?")],
+)
+def test_a_redis_url_that_cannot_be_used_is_one_sentence_and_status_1(
+    tmp_path: Path, command: str, url: str, sentence: str
+) -> None:
+    make_bundle(tmp_path / "store")
+    settings = {"FIELDMARK_REDIS_URL": url, "FIELDMARK_STORE": str(tmp_path / "store"), "FIELDMARK_PORT": "0"}
+    line = [sys.executable, "-m", "service.cli", *command.split()]
+    ended = subprocess.run(
+        line, env=clean_environment() | settings, capture_output=True, text=True, check=False, timeout=WAIT_S
+    )
+    (said,) = ended.stderr.splitlines()
+    assert said.startswith("fieldmark: redis_url ")
+    assert sentence in said
+    assert ended.returncode == 1
+
+
+def clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("FIELDMARK_")}
 
 
 def wait_for_workers(client: httpx.Client, count: int) -> dict[str, Any]:

@@ -27,6 +27,16 @@ def _options(timeout_s: float) -> dict[str, Any]:
     return {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "protocol": 2}
 
 
+def try_url(url: str) -> None:
+    """Make a connection of both kinds and open none: only that looks at all parameters of a URL.
+
+    Raises:
+        ValueError, TypeError, AttributeError, RedisError: there cannot be one.
+    """
+    redis.BlockingConnectionPool.from_url(url, **_options(1.0)).make_connection()  # type: ignore[no-untyped-call]
+    redis.asyncio.ConnectionPool.from_url(url, **_options(1.0)).make_connection()  # type: ignore[no-untyped-call]
+
+
 class BlockingClient:
     """For threads; safe to share. A command that meets a broken connection is tried again, `retries` times."""
 
