@@ -57,7 +57,7 @@ class StatusPipe:
         """Ask to be killed and started again; without a supervisor end at once, so that whatever stands in for it may."""
         self._write("wedged", reason)
         if self._fd is None:
-            sys.stderr.write(reason + "\n")
+            _tell(reason)
             os._exit(WEDGED)
 
     def memory(self, used_bytes: int) -> None:
@@ -72,7 +72,7 @@ class StatusPipe:
     def failed(self, sentence: str) -> None:
         """Say why this process cannot start."""
         if self._fd is None:
-            sys.stderr.write(sentence + "\n")
+            _tell(sentence)
         self._write("failed", sentence)
 
     def _write(self, *words: str | int) -> None:
@@ -86,6 +86,11 @@ class StatusPipe:
             return
         except BrokenPipeError:
             os._exit(ORPHANED)
+
+
+def _tell(sentence: str) -> None:
+    """Say to a person what a supervisor would have been told."""
+    sys.stderr.write(f"fieldmark: {sentence}\n")
 
 
 def die_with_parent(status_fd: int) -> None:

@@ -14,15 +14,36 @@ from typing import Literal, cast, get_args
 from service.logs import configure
 from service.settings import Settings, SettingsError, read_inherited, read_settings
 from service.status import StatusPipe, die_with_parent
-from service.supervisor.checks import StartRefused, check_address
+from service.supervisor.checks import StartRefused, as_variable, check_address, check_ports
 
 StartedBecause = Literal["start", "crash", "wedge", "memory", "reload"]
 
-USAGE = f"""usage: fieldmark gateway [--status-fd N]
-       fieldmark worker INDEX [--status-fd N] [--started-because {"|".join(get_args(StartedBecause))}]
+_SETTINGS = """Its settings come from FIELDMARK_* and fieldmark.toml; `fieldmark settings` lists them all. Most needed:
 
-`fieldmark serve` starts both; started by hand they read FIELDMARK_* and fieldmark.toml, and share FIELDMARK_SOCKET
-or, on different hosts, FIELDMARK_REDIS_URL."""
+"""
+HELP = {
+    "gateway": f"""usage: fieldmark gateway
+
+Runs a gateway alone: it takes requests and hands them to workers, which are started by themselves.
+`fieldmark serve` runs both.
+
+{_SETTINGS}  FIELDMARK_HOST, FIELDMARK_PORT   where it listens for requests
+  FIELDMARK_SOCKET                 the socket at which workers of this host find it
+  FIELDMARK_REDIS_URL              the Redis at which it finds workers of other hosts
+
+`--status-fd N` is what `fieldmark serve` says to it: a pipe that is told how it is.""",
+    "worker": f"""usage: fieldmark worker INDEX
+
+Runs a worker alone: it loads bundles and answers what gateways hand to it. INDEX, a whole number, tells the workers of a
+host apart. `fieldmark serve` runs a gateway and its workers.
+
+{_SETTINGS}  FIELDMARK_STORE       the folders of its bundles
+  FIELDMARK_SOCKET      the socket of a gateway of this host
+  FIELDMARK_REDIS_URL   or the Redis at which it finds gateways of other hosts
+
+`--status-fd N` and `--started-because {"|".join(get_args(StartedBecause))}` are what `fieldmark serve` says to it: a pipe
+that is told how it is, and why it was started.""",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +57,14 @@ class ProcessArguments:
 
 def run_process(arguments: list[str]) -> int:
     """Run the gateway or a worker until it ends."""
+    command = arguments[0]
     if not {"--help", "-h"}.isdisjoint(arguments):
-        sys.stdout.write(f"{USAGE}\n")
+        sys.stdout.write(f"{HELP[command]}\n")
         return 0
     try:
         parsed = parse_arguments(arguments)
     except ValueError as error:
-        sys.stderr.write(f"fieldmark: {error}\n{USAGE}\n")
+        StatusPipe().failed(f"{error}. `fieldmark {command} --help` tells how it is used.")
         return 2
     if parsed.status_fd is not None:
         die_with_parent(parsed.status_fd)
@@ -50,13 +72,14 @@ def run_process(arguments: list[str]) -> int:
     try:
         settings = read_settings() if parsed.status_fd is None else read_inherited()
     except SettingsError as error:
-        status.failed(f"fieldmark: {error}")
+        status.failed(str(error))
         return 2
     if parsed.index is None and parsed.status_fd is None:
         try:
-            check_address(settings)
+            check_address(settings, as_variable)
+            check_ports(settings, as_variable)
         except StartRefused as refusal:
-            status.failed(f"fieldmark: {refusal}")
+            status.failed(str(refusal))
             return 1
     return _run_gateway(settings, status) if parsed.index is None else _run_worker(settings, parsed, status)
 
@@ -64,7 +87,9 @@ def run_process(arguments: list[str]) -> int:
 def parse_arguments(arguments: list[str]) -> ProcessArguments:
     """Read the arguments; raises ValueError with a sentence."""
     command, *rest = arguments
-    index = _whole_number("INDEX", rest.pop(0) if rest else "") if command == "worker" else None
+    if command == "worker" and not rest:
+        raise ValueError("worker needs its INDEX, a whole number such as 0")
+    index = _whole_number("INDEX", rest.pop(0)) if command == "worker" else None
     status_fd, reason = None, "start"
     while rest:
         option = rest.pop(0)
@@ -74,10 +99,16 @@ def parse_arguments(arguments: list[str]) -> ProcessArguments:
         elif option == "--started-because" and command == "worker":
             reason = value
         else:
-            raise ValueError(f"{command} does not know {option}")
+            raise ValueError(f"{command} does not know {option}{_set_otherwise(option)}")
     if reason not in get_args(StartedBecause):
         raise ValueError(f"--started-because {reason!r} is not one of {', '.join(get_args(StartedBecause))}")
     return ProcessArguments(index, status_fd, cast("StartedBecause", reason))
+
+
+def _set_otherwise(option: str) -> str:
+    """Where what looks like an option is a setting, say how that is set."""
+    name = option.removeprefix("--").partition("=")[0].replace("-", "_")
+    return f": {as_variable(name)} sets it" if name in Settings.model_fields else ""
 
 
 def _whole_number(name: str, text: str) -> int:

@@ -9,12 +9,13 @@ import errno
 import ipaddress
 import os
 import socket
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 from service.bus.redis.address import RedisUnusable, check_redis
 from service.keys import KeysFault, read_keys
-from service.settings import Settings
+from service.settings import PREFIX, Settings
 from service.tracing import TracingFault, check_tracing
 
 _NEEDED = {
@@ -22,6 +23,10 @@ _NEEDED = {
     "simplejpeg": "JPEG photos could not be decoded",
     "onnxruntime": "no model could be run; install the extra `cpu` or `gpu`",
 }
+
+
+Spelling = Callable[[str], str]  # how the person who gets a sentence spells the setting of this name
+_OPTIONS = frozenset({"host", "port", "internal_port", "keys_file", "insecure"})  # of `fieldmark serve`
 
 
 class StartRefused(Exception):
@@ -44,20 +49,30 @@ def check_start(settings: Settings) -> None:
         check_tracing(settings)
     except (RedisUnusable, TracingFault) as fault:
         raise StartRefused(str(fault)) from fault
-    check_port(settings.host, settings.port)
-    check_port(*settings.internal_address, named="internal-")
+    check_ports(settings)
 
 
-def check_address(settings: Settings) -> None:
+def as_option(name: str) -> str:
+    """How a setting is spelt for `fieldmark serve`."""
+    return f"--{name.replace('_', '-')}" if name in _OPTIONS else as_variable(name)
+
+
+def as_variable(name: str) -> str:
+    """How a setting is spelt for a process that has no options."""
+    return f"{PREFIX}{name.upper()}{'=true' if Settings.model_fields[name].annotation is bool else ''}"
+
+
+def check_address(settings: Settings, spell: Spelling = as_option) -> None:
     """Refuse an address that other machines reach, unless they are asked for a key or the operator insists."""
     if settings.keys_file is not None:
         _check_keys(settings.keys_file)
         return
-    for option, host in (("--host", settings.host), ("internal_host", settings.internal_host)):
+    for name, host in (("host", settings.host), ("internal_host", settings.internal_host)):
         if not is_loopback(host) and not settings.insecure:
             raise StartRefused(
-                f"{option} {host} can be reached by other machines, and nothing asks them for a key: name a "
-                "--keys-file (`fieldmark keys add` makes one), listen on 127.0.0.1, or insist with --insecure."
+                f"{spell(name)} {host} can be reached by other machines, and nothing asks them for a key: name a file of keys "
+                f"with {spell('keys_file')} (`fieldmark keys add` makes one), listen on 127.0.0.1, or insist with "
+                f"{spell('insecure')}."
             )
 
 
@@ -80,27 +95,34 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def check_port(host: str, port: int, named: str = "") -> None:
-    """Bind the address once, so that a port in use is told before anything runs; `--{named}port` is the option for it."""
+def check_ports(settings: Settings, spell: Spelling = as_option) -> None:
+    """Refuse addresses that cannot be listened on."""
+    check_port(settings.host, settings.port, spell)
+    check_port(*settings.internal_address, spell, "internal_")
+
+
+def check_port(host: str, port: int, spell: Spelling = as_option, prefix: str = "") -> None:
+    """Bind an address once, so that a port in use is told before anything runs; `prefix` is that of its settings."""
+    host_setting, port_setting = spell(f"{prefix}host"), spell(f"{prefix}port")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror as error:
-        raise StartRefused(f"--{named}host {host} is not an address of this machine ({error.strerror}).") from error
+        raise StartRefused(f"{host_setting} {host} is not an address of this machine ({error.strerror}).") from error
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)
         except OSError as error:
-            raise StartRefused(_bind_fault(host, port, error, named)) from error
+            raise StartRefused(_bind_fault(host, port, error, host_setting, port_setting)) from error
 
 
-def _bind_fault(host: str, port: int, error: OSError, named: str) -> str:
+def _bind_fault(host: str, port: int, error: OSError, host_setting: str, port_setting: str) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            return f"Port {port} on {host} is in use: choose another with --{named}port, or stop what listens there."
+            return f"Port {port} on {host} is in use: choose another with {port_setting}, or stop what listens there."
         case errno.EACCES:
-            return f"Port {port} is not open to this user: choose one above 1023 with --{named}port."
+            return f"Port {port} is not open to this user: choose one above 1023 with {port_setting}."
         case errno.EADDRNOTAVAIL:
-            return f"--{named}host {host} is not an address of this machine."
+            return f"{host_setting} {host} is not an address of this machine."
         case code:
             return f"Cannot listen on {host}, port {port}: {os.strerror(code or 0)}."

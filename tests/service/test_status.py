@@ -88,7 +88,7 @@ def test_without_a_pipe_only_failures_are_told(capsys: pytest.CaptureFixture[str
     status.ready()
     status.beat()
     status.failed("No bundle in the store.")
-    assert capsys.readouterr().err == "No bundle in the store.\n"
+    assert capsys.readouterr().err == "fieldmark: No bundle in the store.\n"
 
 
 @pytest.mark.parametrize("act", ["StatusPipe(fd).beat()", "die_with_parent(fd)"])
@@ -104,7 +104,7 @@ def test_a_child_whose_parent_has_gone_ends_at_once(act: str) -> None:
 def test_a_wedged_process_without_a_supervisor_says_why_and_ends() -> None:
     code = "from service.status import StatusPipe; StatusPipe().wedged('no progress'); print('alive')"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
-    assert (process.returncode, process.stdout, process.stderr) == (WEDGED, b"", b"no progress\n")
+    assert (process.returncode, process.stdout, process.stderr) == (WEDGED, b"", b"fieldmark: no progress\n")
 
 
 def test_a_child_whose_parent_is_there_goes_on() -> None:

@@ -28,7 +28,7 @@ def test_the_version_is_printed(fieldmark: Run) -> None:
         (["serve", "--port", "many"], "Invalid value for '--port'"),
         (["classify"], "Missing argument 'PHOTO'"),
         (["gateway", "--prot"], "gateway does not know --prot"),
-        (["worker"], "INDEX must be a whole number"),
+        (["worker"], "worker needs its INDEX, a whole number"),
     ],
 )
 def test_wrong_usage_is_named_on_stderr_with_exit_status_2(arguments: list[str], sentence: str, fieldmark: Run) -> None:

@@ -1,12 +1,23 @@
+import inspect
 import socket
 from pathlib import Path
 
 import pytest
 
+from service.cli.serve import serve
 from service.keys import Scope, add_key, revoke_key
 from service.settings import Settings
 from service.supervisor import checks
-from service.supervisor.checks import StartRefused, check_address, check_port, check_start, is_loopback
+from service.supervisor.checks import (
+    StartRefused,
+    as_option,
+    as_variable,
+    check_address,
+    check_port,
+    check_ports,
+    check_start,
+    is_loopback,
+)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org", ""])
@@ -28,7 +39,7 @@ def test_an_address_that_others_reach_may_be_served_with_keys(tmp_path: Path) ->
 
 
 def test_an_internal_address_that_others_reach_needs_keys_too() -> None:
-    with pytest.raises(StartRefused, match=r"internal_host 0\.0\.0\.0 can be reached by other machines"):
+    with pytest.raises(StartRefused, match=r"FIELDMARK_INTERNAL_HOST 0\.0\.0\.0 can be reached by other machines"):
         check_address(Settings(internal_host="0.0.0.0"))
 
 
@@ -77,3 +88,21 @@ def test_a_good_start_passes() -> None:
 def test_a_redis_url_that_cannot_be_used_is_told() -> None:
     with pytest.raises(StartRefused, match="redis_url has a parameter colour"):
         check_start(Settings(port=0, redis_url="redis://host?colour=red"))
+
+
+def test_a_process_without_options_is_told_of_its_variables() -> None:
+    with pytest.raises(
+        StartRefused, match=r"FIELDMARK_HOST 0\.0\.0\.0 .* FIELDMARK_KEYS_FILE .* FIELDMARK_INSECURE=true"
+    ):
+        check_address(Settings(host="0.0.0.0"), as_variable)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(StartRefused, match=f"Port {port} on 127.0.0.1 is in use: .* with FIELDMARK_PORT"):
+            check_ports(Settings(port=port), as_variable)
+        with pytest.raises(StartRefused, match=f"Port {port} on 127.0.0.1 is in use: .* with FIELDMARK_INTERNAL_PORT"):
+            check_ports(Settings(port=0, internal_port=port), as_variable)
+
+
+def test_what_is_called_an_option_is_one() -> None:
+    called = {name for name in Settings.model_fields if as_option(name).startswith("--")}
+    assert called <= set(inspect.signature(serve).parameters)
