@@ -17,6 +17,7 @@ from typing import Literal
 from packaging.version import InvalidVersion, Version
 from pydantic import Field, ValidationError, model_validator
 
+from models.faults import faults_of
 from models.sections import (
     WORDS_OF,
     AnyText,
@@ -175,10 +176,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return Manifest.model_validate(raw)
     except ValidationError as error:
-        faults = [
-            f"{'.'.join(str(part) for part in item['loc']) or 'manifest'}: {item['msg']}" for item in error.errors()
-        ]
-        raise BundleError(folder.name, faults) from error
+        raise BundleError(folder.name, faults_of(error, "manifest")) from error
 
 
 def file_sha256(path: Path) -> str:

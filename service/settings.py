@@ -25,6 +25,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from models.faults import in_words
+
 PORT_LIMIT = 65_535
 FEATURE_CACHE_BYTES = 32 << 20
 PREFIX = "FIELDMARK_"
@@ -283,6 +285,5 @@ def _describe_fault(fault: ErrorDetails, origins: Mapping[str, str]) -> str:
         near = _near(name)
         hint = f"; did you mean {near}?" if near else ""
         return f"{name} ({origin}): there is no such setting{hint}"
-    reason = fault["msg"].removeprefix("Value error, ")
     value = without_password(str(fault["input"])) if name == "redis_url" else fault["input"]
-    return f"{name} = {value!r} ({origin}): {reason[:1].lower()}{reason[1:]}"
+    return f"{name} = {value!r} ({origin}): {in_words(fault)}"

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from models.faults import faults_of
 from models.manifest import BundleError
 
 WORD_FILE_BYTES_LIMIT = 1 << 20
@@ -34,8 +35,7 @@ def read_words(path: Path, kind: type[Words]) -> Words:
     try:
         return kind.model_validate(json.loads(content))
     except ValidationError as error:
-        faults = [f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}" for item in error.errors()]
-        raise BundleError(path.name, faults) from error
+        raise BundleError(path.name, faults_of(error, "file")) from error
     except (ValueError, RecursionError) as error:
         raise BundleError(path.name, ["the file is not JSON"]) from error
 

@@ -69,4 +69,4 @@ def test_a_vocabulary_of_other_lengths_is_a_fault(bundle: Path) -> None:
 def test_a_vocabulary_that_is_none_is_a_fault(bundle: Path) -> None:
     give_text(bundle, b"{}")
     faults = check_bundle(bundle)
-    assert "vocabulary.json: words: Field required" in faults
+    assert "vocabulary.json: words: it is missing" in faults

@@ -66,9 +66,9 @@ def test_folders_are_separated_as_in_path(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("variable", "text", "sentence"),
     [
-        ("FIELDMARK_PORT", "70000", "port = '70000' (environment): input should be less than or equal to 65535"),
-        ("FIELDMARK_LANES", "two", "lanes = 'two' (environment): input should be a valid integer"),
-        ("FIELDMARK_DEVICE", "tpu", "device = 'tpu' (environment): input should be 'cpu', 'cuda' or 'tensorrt'"),
+        ("FIELDMARK_PORT", "70000", "port = '70000' (environment): it must be at most 65535"),
+        ("FIELDMARK_LANES", "two", "lanes = 'two' (environment): it must be a whole number"),
+        ("FIELDMARK_DEVICE", "tpu", "device = 'tpu' (environment): it must be 'cpu', 'cuda' or 'tensorrt'"),
     ],
 )
 def test_an_impossible_value_is_named_with_its_origin(

@@ -35,4 +35,4 @@ def test_a_missing_store_is_one_sentence(fieldmark: Run, tmp_path: Path) -> None
 def test_an_impossible_value_is_wrong_usage(fieldmark: Run) -> None:
     result = fieldmark("serve", "--workers", "0")
     assert result.status == 2
-    assert result.err.startswith("fieldmark: workers = 0 (command line): input should be greater than or equal to 1")
+    assert result.err.startswith("fieldmark: workers = 0 (command line): it must be at least 1")

@@ -32,4 +32,4 @@ def test_an_impossible_setting_is_one_sentence_and_exit_status_2(
     monkeypatch.setenv("FIELDMARK_PORT", "x")
     result = fieldmark("settings")
     assert (result.status, result.out) == (2, "")
-    assert result.err.startswith("fieldmark: port = 'x' (environment): input should be a valid integer")
+    assert result.err.startswith("fieldmark: port = 'x' (environment): it must be a whole number")
