@@ -47,7 +47,10 @@ def export(
     limit: Annotated[int | None, typer.Option(min=1, help="Measure on so many photos of each part only.")] = None,
     tensorrt: Annotated[Path | None, typer.Option(help="Build TensorRT's engines for this bundle.")] = None,
 ) -> None:
-    """Export a run as a bundle, checked, calibrated and measured; or build TensorRT's engines with --tensorrt BUNDLE."""
+    """Export a run as a bundle.
+
+    It is checked, calibrated and measured. With --tensorrt BUNDLE TensorRT's engines are built for a bundle instead.
+    """
     with _explained():
         if tensorrt is not None:
             _build_engines(tensorrt)
@@ -86,7 +89,10 @@ def export_answers(
     default: Annotated[bool, typer.Option("--default", help="Let it answer where no model is named.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Measure on so many photos of each part only.")] = None,
 ) -> None:
-    """Export an answerer as a bundle, checked, calibrated and measured on the test questions."""
+    """Export an answerer of questions as a bundle.
+
+    It is checked, calibrated and measured on the test questions.
+    """
     with _explained():
         from export.answers.bundle import AnswerOrder, make_answer_bundle
 
@@ -104,7 +110,10 @@ def export_grounding(
     default: Annotated[bool, typer.Option("--default", help="Let it answer where no model is named.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Measure on so many photos of each part only.")] = None,
 ) -> None:
-    """Export a grounding model as a bundle, checked, calibrated and measured on the fixed test."""
+    """Export a grounding model as a bundle.
+
+    It is checked, calibrated and measured on the fixed test.
+    """
     with _explained():
         from export.grounding.bundle import GroundOrder, export_grounding_bundle
 
@@ -113,9 +122,11 @@ def export_grounding(
 
 
 def export_detector(
-    weights: Annotated[Path, typer.Option(help="The published YOLOX as an ONNX file.")],
-    classes: Annotated[Path, typer.Option(help="Its classes, one a line.")],
-    sample: Annotated[list[Path], typer.Option(help="A photo for the bundle's self-check; several times.")],
+    weights: Annotated[Path, typer.Option(help="The published YOLOX as an ONNX file.", metavar="FILE")],
+    classes: Annotated[Path, typer.Option(help="Its classes, one a line.", metavar="FILE")],
+    sample: Annotated[
+        list[Path], typer.Option(help="A photo for the bundle's self-check; several times.", metavar="PHOTO")
+    ],
     out: Annotated[Path, typer.Option(help="Store to write into.")] = Path("models/zoo"),
     name: Annotated[str, typer.Option(help="Name of the bundle.")] = "detector",
     version: Annotated[str, typer.Option(help="Version of the bundle (PEP 440).")] = "1.0.0",
@@ -134,7 +145,10 @@ def quantize(
     out: Annotated[Path, typer.Option(help="Store to write into.")] = Path("models/zoo"),
     limit: Annotated[int | None, typer.Option(min=1, help="Measure on so many photos of each part only.")] = None,
 ) -> None:
-    """Give a bundle a second graph that computes in 8 bits, if it is worth it: a new version, for --arithmetic int8."""
+    """Give a bundle a second graph that computes in 8 bits.
+
+    It becomes a new version, for --arithmetic int8, if that is worth it.
+    """
     with _explained():
         from export.int8 import QuantizeOrder, quantize_bundle
 

@@ -65,7 +65,10 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Folder for report, class tables and plots.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a bundle on a data set through the engine that serves it, or a run as it stands."""
+    """Measure a bundle or a run on a data set.
+
+    A bundle is asked through the engine that serves it, a run as it stands.
+    """
     with explained():
         from models.evaluation.report import to_json, to_text, write_report
         from models.examination import Disagreement, Photos, examine_bundle, examine_run, examine_vote
@@ -98,11 +101,16 @@ def evaluate(
 
 
 def compare(
-    reports: Annotated[list[str], typer.Argument(help="NAME=FOLDER of what evaluate wrote; a name twice: seeds.")],
-    against: Annotated[str, typer.Option(help="Name of the system that the others are compared with.")],
+    reports: Annotated[
+        list[str], typer.Argument(help="What evaluate wrote; a name twice: seeds.", metavar="NAME=FOLDER")
+    ],
+    against: Annotated[str, typer.Option(help="Name of the system that the others are compared with.", metavar="NAME")],
     dataset: Annotated[str, typer.Option(help="Whose published figures to print below.")] = "cub_birds",
 ) -> None:
-    """Print systems side by side on the same photos, with paired intervals of their differences."""
+    """Print systems side by side on the same photos.
+
+    Their differences have paired intervals.
+    """
     with explained():
         from models.evaluation.comparison import read_rows, to_markdown
 
@@ -119,7 +127,10 @@ def weigh_words(
     dataset: Kind = "folder",
     limit: Limit = None,
 ) -> None:
-    """Print what the texts of photos could add to a model that sees the photos alone."""
+    """Print what texts could add to a model of photos.
+
+    The model sees the photos alone; what their texts could add to it is told by a linear reader beside it.
+    """
     with explained():
         from models.examination import Disagreement, Photos
         from models.examination import weigh_words as weigh
@@ -139,7 +150,10 @@ def trust(
     cars: Annotated[Path | None, typer.Option(help="Folder of stanford_cars, for what is no bird at all.")] = None,
     limit: Limit = None,
 ) -> None:
-    """Print how far a bundle's sets, its uncertainty and its explanations can be trusted."""
+    """Print how far a bundle can be trusted.
+
+    That is how far its sets, its uncertainty and its explanations hold.
+    """
     with explained():
         from models.answerers import run_of
         from models.evaluation.trials import Trial, try_bundle
@@ -174,7 +188,10 @@ def router_photos(
     count: Annotated[int, typer.Option(min=2, help="Photos of each class in each framing.")] = 1500,
     seed: Annotated[int, typer.Option(min=0, help="Of choice, size and place.")] = 0,
 ) -> None:
-    """Gather the photos that a router learns from: birds, cars and neither, each in every framing."""
+    """Gather the photos that a router learns from.
+
+    They show birds, cars and neither, each in every framing.
+    """
     with explained():
         from models.training.routing import Sources, write_material
 

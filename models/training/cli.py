@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 SystemName = Literal["plain", "pma_visual", "pma", "s3n", "rams_trans"]
 DatasetName = Literal["cub_birds", "stanford_cars", "folder"]
 
-Data = Annotated[Path, typer.Option("--data", help="Folder of the data set, or of class folders, or a CSV index.")]
+Data = Annotated[
+    Path, typer.Option("--data", help="Folder of the data set, or of class folders, or a CSV index.", metavar="PATH")
+]
 Kind = Annotated[DatasetName, typer.Option("--dataset", help="How the data is laid out.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Use only so many photos of each part, for a trial.")]
 Setting = Annotated[
@@ -42,14 +44,16 @@ def train(
     system: Annotated[SystemName, typer.Option(help="What to train.")] = "plain",
     recipe: Annotated[str | None, typer.Option(help="By default that of the data set or the system.")] = None,
     setting: Setting = "reduced",
-    weights: Annotated[Path | None, typer.Option(help="Published weights of the recipe's backbone.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Published weights of the recipe's backbone.", metavar="FILE")
+    ] = None,
     init: Init = None,
     frozen: Annotated[
         Path | None, typer.Option(help="Leave the backbone as it is, and keep its maps of the photos in this folder.")
     ] = None,
     stages: Annotated[int, typer.Option(min=1, max=8, help="How often PMA looks.")] = 3,
     without: Annotated[
-        list[str] | None, typer.Option(help="Part of PMA to leave out: masks, relation, attention.")
+        list[str] | None, typer.Option(help="Part of PMA to leave out: masks, relation, attention.", metavar="PART")
     ] = None,
     hold_out_species: HoldOut = 0,
     epochs: Epochs = None,
@@ -57,7 +61,10 @@ def train(
     seed: Seed = 0,
     threads: Threads = 0,
 ) -> None:
-    """Train a classifier, or continue a run that was stopped; `fieldmark export` makes a bundle of it."""
+    """Train a classifier, or continue a stopped run.
+
+    `fieldmark export` makes a bundle of it.
+    """
     with explained():
         import torch
 
@@ -115,7 +122,10 @@ def distill(
     seed: Seed = 0,
     threads: Threads = 0,
 ) -> None:
-    """Train PMA's student: a plain classifier that learns from a teacher's answers alone, to do without a text."""
+    """Train PMA's student, a plain classifier.
+
+    It learns from a teacher's answers alone, to do without a text.
+    """
     with explained():
         import torch
 
@@ -162,7 +172,10 @@ def average(
     ] = None,
     limit: Limit = None,
 ) -> None:
-    """Average the weights of several models into one, which `fieldmark export` makes a bundle of."""
+    """Average the weights of several models into one.
+
+    `fieldmark export` makes a bundle of it.
+    """
     with explained():
         from models.training import averaging
         from models.training.data import read_dataset

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from models.manifest import BundleError
-from service.cli import classify, extras, keys, models, pointing, serve, settings
+from service.cli import classify, extras, keys, models, pointing, serve, settings, usage
 from service.cli.options import CommandFailed
 from service.errors import FieldmarkError
 from service.keys import KeysFault
@@ -57,6 +57,7 @@ def build_app(arguments: list[str]) -> typer.Typer:
         group.register(app)
     if not arguments or arguments[0] not in OWN_COMMANDS:
         extras.add_commands(app)
+    usage.apply_to(app)
     return app
 
 
@@ -74,5 +75,8 @@ def _root(version: Version = False) -> None:
 
 
 def _say(error: Exception, status: int) -> int:
-    sys.stderr.write(f"fieldmark: {error}\n")
+    told = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        told = f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    sys.stderr.write(f"fieldmark: {told}\n")
     return status

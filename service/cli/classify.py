@@ -54,13 +54,16 @@ def classify(
         bool, typer.Option("--locate-all", help="Find all subjects, by a detector, and tell what each is.")
     ] = False,
     draw: Annotated[
-        Path | None, typer.Option(help="Draw what the model looked at on the photo: a PNG file, or a folder of them.")
+        Path | None,
+        typer.Option(
+            help="Draw what the model looked at on the photo: a PNG file, or a folder of them.", metavar="PATH"
+        ),
     ] = None,
     json: AsJson = False,
     form: Annotated[
         Format | None, typer.Option("--format", help="Form of the results [default: text; csv for a folder].")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the results to this file.", metavar="FILE")] = None,
     store: Store = None,
     device: OnDevice = None,
     arithmetic: InArithmetic = None,

@@ -76,9 +76,9 @@ def check_models(
     ],
     json: AsJson = False,
 ) -> None:
-    """Name every fault of bundles: of their files and, where those hold, of their graphs.
+    """Name every fault of bundles.
 
-    The exit status is 1 if there is any.
+    Their files are checked and, where those hold, their graphs. The exit status is 1 if there is any.
     """
     from service.cli.checking import check_folder
 

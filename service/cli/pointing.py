@@ -31,12 +31,15 @@ def ground(
     expression: Annotated[list[str], typer.Argument(help="What to find, such as 'the dog on the left'.")],
     model: Model = None,
     force: Annotated[bool, typer.Option("--force", help="Give a box also for what seems not to be there.")] = False,
-    draw: Annotated[Path | None, typer.Option(help="Draw the boxes on the photo: a PNG file.")] = None,
+    draw: Annotated[Path | None, typer.Option(help="Draw the boxes on the photo: a PNG file.", metavar="FILE")] = None,
     json: AsJson = False,
     store: Store = None,
     device: OnDevice = None,
 ) -> None:
-    """Find in a photo what expressions mean: boxes as x, y, width, height in pixels, or that it is not there."""
+    """Find in a photo what expressions mean.
+
+    Each gets a box as x, y, width and height in pixels, or word that it is not there.
+    """
     said = read_expressions(expression, "EXPRESSION")
     settings = read_settings({"store": store or None, "device": device})
     content = read_photo(photo, settings.body_limit_bytes)
@@ -55,7 +58,9 @@ def answer(
     question: Annotated[str, typer.Argument(help="What to answer, such as 'what colour is the bird'.")],
     model: Model = None,
     top_k: Annotated[int, typer.Option(min=1, help="How many answers to give.")] = 5,
-    draw: Annotated[Path | None, typer.Option(help="Show on the photo which cells were read: a PNG file.")] = None,
+    draw: Annotated[
+        Path | None, typer.Option(help="Show on the photo which cells were read: a PNG file.", metavar="FILE")
+    ] = None,
     json: AsJson = False,
     store: Store = None,
     device: OnDevice = None,

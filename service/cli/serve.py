@@ -33,9 +33,9 @@ def serve(
     keys_file: Annotated[Path | None, typer.Option(help=about("keys_file"), metavar="FILE")] = None,
     insecure: Annotated[bool | None, typer.Option("--insecure", help=about("insecure"))] = None,
 ) -> None:
-    """Run the service: a gateway and its workers, until a signal ends it.
+    """Run the service until a signal ends it.
 
-    Every other setting (`fieldmark settings` lists them) comes from FIELDMARK_* or fieldmark.toml.
+    It is a gateway and its workers. Every other setting (`fieldmark settings` lists them) comes from FIELDMARK_* or fieldmark.toml.
     """
     from service.supervisor import serve as supervise
 

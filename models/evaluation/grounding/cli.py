@@ -28,14 +28,19 @@ def evaluate_grounding(
     run: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
     bundle: Annotated[Path | None, typer.Option(help="Instead: folder of a bundle, asked as it is served.")] = None,
     people: Annotated[Path | None, typer.Option(help="Folder of refs, for people's phrases.")] = None,
-    detector: Annotated[Path | None, typer.Option(help="YOLOX-Nano's file, for the floor by a detector.")] = None,
+    detector: Annotated[
+        Path | None, typer.Option(help="YOLOX-Nano's file, for the floor by a detector.", metavar="FILE")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the table and every answer.")] = None,
     against: Annotated[
         Path | None, typer.Option(help="Folder of another evaluation's answers, to compare with.")
     ] = None,
     limit: Limit = None,
 ) -> None:
-    """Measure a grounding model on the fixed test, people's phrases and shuffled words, beside what needs no model."""
+    """Measure a grounding model beside what needs none.
+
+    That is on the fixed test, people's phrases and shuffled words.
+    """
     with explained():
         from models.evaluation.grounding import senses
         from models.evaluation.grounding.report import read_answers, write_answers
@@ -154,9 +159,15 @@ def _floors(answered: Answered, data: Path, detector: Path | None) -> list[Row]:
 
 
 def draw_expressions(
-    data: Voc, out: Annotated[Path, typer.Option(help="File to write; the kept one is models/evaluation/grounding's.")]
+    data: Voc,
+    out: Annotated[
+        Path, typer.Option(help="File to write; the kept one is models/evaluation/grounding's.", metavar="FILE")
+    ],
 ) -> None:
-    """Draw the fixed test of grounding anew: the same expressions each time."""
+    """Draw the fixed test of grounding anew.
+
+    The expressions are the same each time.
+    """
     with explained():
         from models.evaluation.grounding.test_set import draw_test_set, to_csv
         from models.progress import progress_bar

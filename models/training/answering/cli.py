@@ -30,7 +30,7 @@ def train_answers(
     data: Root = None,
     cells: Cells = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Published weights of the backbone that makes the cells.")
+        Path | None, typer.Option(help="Published weights of the backbone that makes the cells.", metavar="FILE")
     ] = None,
     init: Annotated[Path | None, typer.Option(help="Run whose weights are taken over where they fit.")] = None,
     mode: Annotated[Mode, typer.Option(help="How cells are chosen.")] = "han",
@@ -45,7 +45,7 @@ def train_answers(
     seed: Seed = 0,
     threads: Threads = 0,
 ) -> None:
-    """Train an answerer of questions, or continue a run that was stopped."""
+    """Train an answerer of questions, or continue a run."""
     with explained():
         import torch
 
@@ -64,14 +64,21 @@ def train_answers(
 
 
 def evaluate_answers(
-    runs: Annotated[list[str], typer.Argument(help="NAME=FOLDER of what train-answers made; a name twice: seeds.")],
+    runs: Annotated[
+        list[str], typer.Argument(help="What train-answers made; a name twice: seeds.", metavar="NAME=FOLDER")
+    ],
     data: Root = None,
     cells: Cells = None,
-    against: Annotated[str | None, typer.Option(help="Name of the runs that the others are compared with.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Name of the runs that the others are compared with.", metavar="NAME")
+    ] = None,
     split: Annotated[Literal["test", "validation"], typer.Option(help="Which questions to put.")] = "test",
     limit: Limit = None,
 ) -> None:
-    """Print how often answerers are right, by kind of question, with intervals, and what the photo is worth."""
+    """Print how often answerers of questions are right.
+
+    That is by kind of question, with intervals, and with what the photo is worth.
+    """
     with explained():
         from models.evaluation.answering import measure_runs, to_markdown
 

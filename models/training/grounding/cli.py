@@ -23,12 +23,14 @@ PARTS = ("self_paced", "alternation", "text", "auxiliaries")
 def train_grounding(
     data: Annotated[Path, typer.Option(help="Folder of voc.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; the same one continues it.")],
-    weights: Annotated[Path, typer.Option(help="Published weights of the backbone.")],
+    weights: Annotated[Path, typer.Option(help="Published weights of the backbone.", metavar="FILE")],
     words: Annotated[Path, typer.Option(help="Folder of all-MiniLM-L6-v2: model.safetensors and tokenizer.json.")],
     pool: Annotated[Path, typer.Option(help="Folder in which pictures' features are kept; runs share it.")],
     human: Annotated[
         Path | None,
-        typer.Option(help="Table of people's expressions, in whose words some of the generated are dressed."),
+        typer.Option(
+            help="Table of people's expressions, in whose words some of the generated are dressed.", metavar="FILE"
+        ),
     ] = None,
     birds: Annotated[
         Path | None, typer.Option(help="Folder of cub_birds: photos of birds, told apart by what was ticked for each.")
@@ -37,7 +39,8 @@ def train_grounding(
     backbone: Annotated[Literal["yolox_nano", "efficientnet_lite0"], typer.Option(help="What sees.")] = "yolox_nano",
     head: Annotated[Literal["cls", "cell"], typer.Option(help="What tells the box: [CLS], or every cell.")] = "cell",
     without: Annotated[
-        list[str] | None, typer.Option(help=f"Part to leave out, or to exchange for the plain: {', '.join(PARTS)}.")
+        list[str] | None,
+        typer.Option(help=f"Part to leave out, or to exchange for the plain: {', '.join(PARTS)}.", metavar="PART"),
     ] = None,
     share: Annotated[int, typer.Option(min=1, max=100, help="Per cent of the training photos.")] = 100,
     epochs: Epochs = None,
@@ -45,7 +48,7 @@ def train_grounding(
     seed: Seed = 0,
     threads: Threads = 0,
 ) -> None:
-    """Train a grounding model, or continue a run that was stopped."""
+    """Train a grounding model, or continue a stopped run."""
     with explained():
         import torch
 

@@ -25,7 +25,7 @@ def test_the_version_is_printed(fieldmark: Run) -> None:
     [
         (["serv"], "No such command 'serv'"),
         (["serve", "--prot", "1"], "No such option: --prot"),
-        (["serve", "--port", "many"], "Invalid value for '--port'"),
+        (["serve", "--port", "many"], "--port many: it must be a whole number."),
         (["classify"], "Missing argument 'PHOTO'"),
         (["gateway", "--prot"], "gateway does not know --prot"),
         (["worker"], "worker needs its INDEX, a whole number"),
