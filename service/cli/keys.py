@@ -9,11 +9,18 @@ from typing import Annotated
 import msgspec
 import typer
 
-from service.cli.options import AsJson, CommandFailed, about
+from service.cli.options import AsJson, CommandFailed
 from service.keys import Key, Scope, add_key, read_keys, revoke_key
 from service.settings import read_settings
 
-KeysFile = Annotated[Path | None, typer.Option("--keys-file", help=about("keys_file"), metavar="FILE")]
+KeysFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys-file",
+        help="The keys file; by default the one that FIELDMARK_KEYS_FILE or keys_file in fieldmark.toml names.",
+        metavar="FILE",
+    ),
+]
 
 
 class KeyEntry(msgspec.Struct, frozen=True):

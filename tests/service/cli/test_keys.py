@@ -50,3 +50,10 @@ def test_an_unknown_key_is_one_sentence(fieldmark: Run, path: Path) -> None:
     fieldmark("keys", "add", "laptop")
     result = fieldmark("keys", "revoke", "phone")
     assert (result.status, result.err) == (1, f"fieldmark: There is no key 'phone' in {path}. Known: laptop.\n")
+
+
+@pytest.mark.parametrize("command", ["add", "list", "revoke"])
+def test_the_help_says_that_the_file_is_needed_and_where_else_it_may_be_named(command: str, fieldmark: Run) -> None:
+    shown = " ".join(fieldmark("keys", command, "--help").out.split())
+    assert "The keys file; by default the one that FIELDMARK_KEYS_FILE or keys_file in fieldmark.toml names." in shown
+    assert "none: whoever" not in shown
