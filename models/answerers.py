@@ -22,7 +22,7 @@ from models.evaluation.asking import LANES, Answered, Refused
 from models.evaluation.faithfulness import Run
 from models.evaluation.heat import Outputs
 from models.evaluation.remote import canonical
-from models.manifest import read_manifest
+from models.manifest import read_classifier, read_manifest
 from models.preprocess import ImageError, Photo, Pixels, decode, fit_pixels, preprocess
 from models.sections import Arithmetic, TextInput
 from models.text import VOCABULARY_NAME, read_vocabulary
@@ -180,7 +180,7 @@ class RunAnswers:
 
 def run_of(folder: Path) -> Run:
     """The bundle's graph, told no phrases where it reads a text."""
-    manifest = read_manifest(folder)
+    manifest = read_classifier(folder)
     graph = Graph(folder / manifest.graphs["main"])
     lengths = (manifest.text.phrases, manifest.text.words) if isinstance(manifest.text, TextInput) else None
 

@@ -19,7 +19,7 @@ from models.evaluation.scenes import scene_part
 from models.evaluation.texts import Telling, TextKind, tell
 from models.evaluation.worth import fit_reader, to_markdown, weigh
 from models.labels import Label, read_labels
-from models.manifest import Manifest, read_manifest
+from models.manifest import Manifest, read_classifier
 from models.progress import progress_bar
 from models.sections import Arithmetic
 from models.training.data import DataError, limited, read_dataset
@@ -71,7 +71,7 @@ def examine_bundle(
         Disagreement: the bundle is asked in a way that no service has, or the URL is none.
         DataError: the data cannot be read, or shows what the bundle does not know.
     """
-    manifest = read_manifest(folder)
+    manifest = read_classifier(folder)
     if arithmetic == "int8" and manifest.int8 is None:
         raise Disagreement(f"{manifest.identity} has no graph in {arithmetic}; leave --arithmetic out")
     manifest = manifest.computing(arithmetic)
@@ -93,7 +93,7 @@ def examine_vote(folder: Path, photos: Photos) -> Examined:
         Disagreement: the bundle reads texts.
         DataError: the data cannot be read, or shows what the bundle does not know.
     """
-    manifest = read_manifest(folder)
+    manifest = read_classifier(folder)
     if manifest.text is not None:
         raise Disagreement(f"{manifest.identity} reads texts; leave --vote out")
     labels = tuple(read_labels(folder / "labels.csv", manifest.levels))
@@ -125,7 +125,7 @@ def weigh_words(folder: Path, photos: Photos) -> str:
         Disagreement: the bundle reads texts itself, or knows other classes than the data.
         DataError: the data cannot be read, or has no texts.
     """
-    manifest = read_manifest(folder)
+    manifest = read_classifier(folder)
     if manifest.text is not None:
         raise Disagreement(f"{manifest.identity} reads texts; name one that sees photos alone")
     dataset = read_dataset(photos.dataset, photos.data)

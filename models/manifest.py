@@ -179,6 +179,18 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(folder.name, faults_of(error, "manifest")) from error
 
 
+def read_classifier(folder: Path) -> Manifest:
+    """Read the manifest of a bundle that sorts photos into classes, for their species or for the domain that they are of.
+
+    Raises:
+        BundleError: it is one for something else, or as `read_manifest`.
+    """
+    manifest = read_manifest(folder)
+    if manifest.task not in ("classify", "route"):
+        raise BundleError(manifest.identity, ["it sorts no photos into classes; name a bundle that does"])
+    return manifest
+
+
 def file_sha256(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as file:

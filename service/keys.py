@@ -149,7 +149,9 @@ def _fold(path: Path, content: bytes) -> dict[str, Key]:
         try:
             event = msgspec.json.decode(line, type=Key | Revocation)
         except msgspec.MsgspecError as error:
-            raise KeysFault(f"Line {number} of the keys file {path} cannot be read: {error}.") from None
+            raise KeysFault(
+                f"Line {number} of the keys file {path} cannot be read: mend or remove it ({error})."
+            ) from None
         if isinstance(event, Key):
             keys[event.id] = event
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,10 +66,10 @@ class Dataset:
 def read_dataset(name: str, root: Path) -> Dataset:
     """Read `cub_birds`, `stanford_cars`, or any other name as a folder of class folders or a CSV index."""
     if name == "cub_birds":
-        return _finish(name, _cub_birds(root))
+        return _finish(name, root, _cub_birds(root))
     if name == "stanford_cars":
-        return _finish(name, _stanford_cars(root))
-    return _finish(name, _csv_index(root) if root.is_file() else _image_folder(root))
+        return _finish(name, root, _stanford_cars(root))
+    return _finish(name, root, _csv_index(root) if root.is_file() else _image_folder(root))
 
 
 def limited(rows: list[Row], limit: int | None) -> list[Row]:
@@ -97,7 +98,7 @@ def is_validation(photo: str) -> bool:
     return int.from_bytes(digest[:8], "big") < VALIDATION_SHARE * 2**64
 
 
-def _finish(name: str, found: Iterable[Row]) -> Dataset:
+def _finish(name: str, root: Path, found: Iterable[Row]) -> Dataset:
     """Set the validation part aside, unless the set has one of its own."""
     rows = list(found)
     has_own = any(row.split == "validation" for row in rows)
@@ -107,7 +108,7 @@ def _finish(name: str, found: Iterable[Row]) -> Dataset:
     ]
     class_ids = tuple(sorted({row.class_id for row in split}))
     if len(class_ids) < 2:
-        raise DataError(f"{name}: found {len(class_ids)} class(es); a classifier needs at least 2")
+        raise DataError(f"{root}: found {len(class_ids)} class(es) of photos; a classifier needs at least 2")
     return Dataset(name, tuple(split), class_ids)
 
 
@@ -170,9 +171,12 @@ def read_csv(path: Path, needs: tuple[str, ...]) -> list[dict[str, str]]:
     if not path.is_file():
         raise DataError(f"{path} does not exist")
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in needs if column not in (reader.fieldnames or ())]
-        if missing:
-            raise DataError(f"{path} lacks the column(s) {', '.join(missing)}")
-        return list(reader)
+    try:
+        with opener(path, "rt", encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [column for column in needs if column not in (reader.fieldnames or ())]
+            if missing:
+                raise DataError(f"{path} lacks the column(s) {', '.join(missing)}")
+            return list(reader)
+    except (EOFError, UnicodeDecodeError, csv.Error, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path} cannot be read as a table: it must be CSV in UTF-8, with commas") from error

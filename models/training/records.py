@@ -45,7 +45,9 @@ def read_record_as(folder: Path, kind: type[Record]) -> Record:
     except OSError as error:
         raise DataError(f"{folder} holds no training run ({RECORD_NAME} is missing)") from error
     except msgspec.DecodeError as error:
-        raise DataError(f"{folder / RECORD_NAME} is not a run's record of the kind that is wanted: {error}") from error
+        raise DataError(
+            f"{folder / RECORD_NAME} is not the record of a run of this kind; name the folder of another"
+        ) from error
 
 
 def read_state(folder: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from models.labels import read_labels
 from models.layers.precision import exact
-from models.manifest import MANIFEST_NAME, read_manifest
+from models.manifest import MANIFEST_NAME, read_classifier
 from models.text import VOCABULARY_NAME, Vocabulary, read_vocabulary
 from models.training.losses import Teacher, logits_of
 from models.training.runs import load_model
@@ -61,7 +61,7 @@ def _asking_model(model: nn.Module) -> Teacher:
 
 
 def _of_bundle(folder: Path) -> TeacherModel:
-    manifest = read_manifest(folder)
+    manifest = read_classifier(folder)
     labels = read_labels(folder / "labels.csv", manifest.levels)
     vocabulary = read_vocabulary(folder / manifest.text.file) if manifest.text is not None else None
     session = ort.InferenceSession(folder / manifest.graphs["main"], providers=["CPUExecutionProvider"])

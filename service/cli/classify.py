@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from service.answers import Parameters, SubjectsAnswer
-from service.cli.options import AsJson, InArithmetic, OnDevice, Store, open_engine
+from service.cli.options import AsJson, InArithmetic, OnDevice, Store, check_place, open_engine
 from service.cli.photos import Photo, find_photos, read_portions
 from service.cli.pictures import Pictures
 from service.cli.results import CsvWriter, JsonWriter, Result, TextWriter, Writer
 from service.errors import FieldmarkError
 from service.settings import read_settings
+from service.words import read_question
 
 if TYPE_CHECKING:
     from service.engine import Engine
@@ -80,6 +81,10 @@ def classify(
     if not paths:
         raise typer.BadParameter(f"there is no photo in {', '.join(map(str, photo))}")
     pictures = Pictures(draw, len(paths)) if draw is not None else None
+    if out is not None:
+        check_place("--out", out)
+    if expression is not None:
+        expression = read_question(expression, "--expression")
     said = _read_text(text)
     engine = open_engine(settings)
     parameters = Parameters(

@@ -30,6 +30,18 @@ OnDevice = Annotated[Device | None, typer.Option("--device", help=about("device"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
 
 
+def check_place(option: str, path: Path) -> None:
+    """Check that a file can lie where an option says, before what takes long is begun.
+
+    Raises:
+        CommandFailed: it is a folder, or in a folder that does not exist.
+    """
+    if path.is_dir():
+        raise CommandFailed(f"{option} {path} is a folder; name a file.")
+    if not path.parent.is_dir():
+        raise CommandFailed(f"{option} {path}: there is no folder {path.parent}; make it first.")
+
+
 def open_engine(settings: Settings) -> Engine:
     """Load the bundles of the settings' stores.
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from service.answers import ClassifyAnswer, SubjectsAnswer
-from service.cli.options import CommandFailed
+from service.cli.options import CommandFailed, check_place
 
 
 class Pictures:
     """Draws answers into one file, or into a folder where there are several photos.
 
     Raises:
-        CommandFailed: several photos would be drawn into one file.
+        CommandFailed: several photos would be drawn into one file, or into one that cannot be there.
     """
 
     def __init__(self, target: Path, photos: int) -> None:
@@ -21,6 +21,8 @@ class Pictures:
         self._names: set[str] = set()
         if photos > 1 and not self._is_folder:
             raise CommandFailed(f"--draw {target}: there are {photos} photos; name a folder that exists.")
+        if not self._is_folder:
+            check_place("--draw", target)
 
     def draw(self, path: Path, content: bytes, answer: ClassifyAnswer | SubjectsAnswer) -> None:
         """Draw the answer to one photo."""

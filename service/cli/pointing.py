@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from service.answers import Box
-from service.cli.options import AsJson, CommandFailed, OnDevice, Store, open_engine
+from service.cli.options import AsJson, CommandFailed, OnDevice, Store, check_place, open_engine
 from service.cli.photos import read_photo
 from service.errors import FieldmarkError
 from service.replies import GroundAnswer, Located, QuestionAnswer
@@ -43,6 +43,8 @@ def ground(
     said = read_expressions(expression, "EXPRESSION")
     settings = read_settings({"store": store or None, "device": device})
     content = read_photo(photo, settings.body_limit_bytes)
+    if draw is not None:
+        check_place("--draw", draw)
     (found,) = open_engine(settings).ground([content], said, model=model, force=force)
     if isinstance(found, FieldmarkError):
         raise CommandFailed(f"{photo}: {found.detail}")
@@ -69,6 +71,8 @@ def answer(
     said = read_question(question, "QUESTION")
     settings = read_settings({"store": store or None, "device": device})
     content = read_photo(photo, settings.body_limit_bytes)
+    if draw is not None:
+        check_place("--draw", draw)
     (found,) = open_engine(settings).answer([content], said, model=model, top_k=top_k)
     if isinstance(found, FieldmarkError):
         raise CommandFailed(f"{photo}: {found.detail}")

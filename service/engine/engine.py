@@ -214,7 +214,9 @@ class Engine:
     def _find_part(self, expression: str | None) -> Part:
         if expression is None:
             return Part(self._pointing_route("locate", None), Parameters())
-        return Part(self._pointing_route("ground", None), Parameters(expressions=read_expressions([expression])))
+        return Part(
+            self._pointing_route("ground", None), Parameters(expressions=read_expressions([expression], "expression"))
+        )
 
     def _pointing_route(self, task: str, model: str | None) -> str:
         if model is not None:
@@ -247,7 +249,9 @@ class Engine:
         identity = model if version else self._shelf.answering.get(name, model)
         bundle = self._shelf.bundles.get(identity)
         if bundle is None or bundle.manifest.task != task:
-            raise NotFound(f"Model {model!r} does not exist. Served: {', '.join(self._shelf.bundles)}.")
+            why = "does not exist" if bundle is None else f"is of task {bundle.manifest.task!r}, not {task!r}"
+            served = [name for name, other in self._shelf.bundles.items() if other.manifest.task == task]
+            raise NotFound(f"Model {model!r} {why}. Served: {', '.join(served) or 'nothing'}.")
         if domain not in (None, AUTO, bundle.manifest.domain):
             raise InvalidParameter(f"Model {model!r} is of domain {bundle.manifest.domain!r}, not {domain!r}.")
         return model_route(task, identity)

@@ -110,6 +110,8 @@ def _by_model(offer: Offer, task: str, model: str, domain: str | None) -> RouteI
     route = offer.routes.get(model_route(task, serving[0].identity)) if serving else None
     if route is None:
         why = "was refused" if entries and not serving else "does not exist"
+        if serving and serving[0].task != task:
+            why = f"is of task {serving[0].task!r}, not {task!r}"
         raise NotFound(f"Model {model!r} {why}. Served: {_listed(offer.serving(task))}.")
     if domain not in (None, AUTO, serving[0].domain):
         raise InvalidParameter(f"Model {model!r} is of domain {serving[0].domain!r}, not {domain!r}.")

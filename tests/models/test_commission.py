@@ -173,6 +173,12 @@ def test_a_file_that_holds_other_weights_is_named(
         run_commission(asked)
 
 
+def test_a_file_of_weights_that_is_not_there_is_named(photos: Path, tmp_path: Path) -> None:
+    asked = replace(commission(photos, tmp_path / "run"), recipe="birds", weights=tmp_path / "none.safetensors")
+    with pytest.raises(DataError, match=r"--weights .*none\.safetensors: there is no such file"):
+        run_commission(asked)
+
+
 def test_a_framing_is_shown_as_often_and_in_the_bounds_that_the_recipe_says(photos: Path) -> None:
     dataset = read_dataset("folder", photos)
     close = Augmentation(area_min=0.9)
@@ -191,7 +197,7 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
 
 def test_a_record_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"system": "guess"}')
-    with pytest.raises(DataError, match="is not a run's record"):
+    with pytest.raises(DataError, match="is not the record of a run of this kind"):
         read_record(tmp_path)
 
 

@@ -71,6 +71,16 @@ def test_a_csv_index_without_a_needed_column_is_named(tmp_path: Path) -> None:
         read_dataset("folder", index)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("index.csv", b"\xff\xfe\x00x"), ("index.csv.gz", b"plain"), ("index.csv.gz", b"\x1f\x8b\x08")],
+)
+def test_a_table_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=f"{name} cannot be read as a table: it must be CSV in UTF-8"):
+        read_dataset("folder", tmp_path / name)
+
+
 def test_a_place_without_photos_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="neither a folder of class folders nor a CSV index"):
         read_dataset("folder", tmp_path / "absent")
@@ -78,7 +88,7 @@ def test_a_place_without_photos_is_named(tmp_path: Path) -> None:
 
 def test_one_class_is_too_few(tmp_path: Path) -> None:
     write_photo(tmp_path / "red" / "a.png", (200, 0, 0), 1)
-    with pytest.raises(DataError, match=r"found 1 class\(es\)"):
+    with pytest.raises(DataError, match=r"found 1 class\(es\) of photos"):
         read_dataset("folder", tmp_path)
 
 

@@ -17,15 +17,19 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from models import cli
-from models.answerers import VIEW_SHARES, Voting, Withheld
+from models.answerers import VIEW_SHARES, Voting, Withheld, run_of
 from models.calibration import softmax
+from models.examination import Photos, examine_bundle, examine_vote, weigh_words
+from models.manifest import BundleError
 from models.sections import Calibration
+from models.training.teachers import read_teacher
 from service.answers import Parameters
 from service.engine.engine import Engine
 from service.errors import FieldmarkError
 from tests.bundles import make_bundle
 from tests.detector import make_tiny_detector, spot
 from tests.photosets import write_photo
+from tests.pointing_bundles import make_ground_bundle
 
 PHOTOS = {"000.Red": (230, 20, 20), "001.Green": (20, 230, 20), "002.Blue": (20, 20, 230)}
 
@@ -209,6 +213,20 @@ def test_what_cannot_be_done_is_one_sentence(
     result = evaluate("--data", photos, "--store", store, *arguments)
     assert result.exit_code == status
     assert words in " ".join(result.output.split())
+
+
+def test_a_bundle_of_another_task_is_said_to_be_one_whatever_a_classifier_is_wanted_for(tmp_path: Path) -> None:
+    folder = make_ground_bundle(tmp_path)
+    photos = Photos("folder", tmp_path)
+    for ask in (
+        lambda: examine_bundle(folder, photos),
+        lambda: examine_vote(folder, photos),
+        lambda: weigh_words(folder, photos),
+        lambda: run_of(folder),
+        lambda: read_teacher(folder),
+    ):
+        with pytest.raises(BundleError, match=r"pointer@1\.0\.0: it sorts no photos into classes; name a bundle that"):
+            ask()
 
 
 def test_a_bundle_s_trust_is_told_in_tables(tmp_path: Path) -> None:

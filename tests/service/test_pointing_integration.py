@@ -97,7 +97,7 @@ def test_a_picture_takes_the_place_of_the_answer(client: httpx.Client, task: str
         ("ground", {"expression": ""}, 422, "expression is blank"),
         ("ground", {"expression": "x" * 2001}, 422, "2,001 characters"),
         ("ground", {"expression": "red\x00"}, 422, "U+0000"),
-        ("ground", {"expression": "red", "model": "teller"}, 404, "does not exist"),
+        ("ground", {"expression": "red", "model": "teller"}, 404, "is of task 'answer', not 'ground'"),
         ("answer", {"question": " "}, 422, "question is blank"),
         ("answer", {"question": "\u8fd9\u662f\u4ec0\u4e48"}, 422, "no word that teller@1.0.0 knows"),
         ("look", {}, 422, "Nothing is asked"),

@@ -50,7 +50,7 @@ def load_stages(stages: nn.Module, path: Path) -> None:
         else:
             raise DataError("no published weights are known for this backbone")
     except (DecodeError, EOFError, KeyError, OSError, RuntimeError, UnpicklingError, ValueError) as error:
-        raise DataError(f"{path} does not hold the published weights of the backbone ({error})") from error
+        raise DataError(f"{path} does not hold the published weights of the backbone") from error
 
 
 def read_language(folder: Path, texts: Iterable[str], length: int) -> Language:
@@ -65,7 +65,7 @@ def read_language(folder: Path, texts: Iterable[str], length: int) -> Language:
         words = cut_vocabulary(texts, published, length)
         return Language(words, words.rows(published))
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{folder / _PIECES_NAME} holds no vocabulary of word pieces ({error})") from error
+        raise DataError(f"{folder / _PIECES_NAME} holds no vocabulary of word pieces") from error
 
 
 def begin(model: Referring, vision: GrainedFeatures, folder: Path, rows: Sequence[int], position_scale: float) -> None:
@@ -80,7 +80,7 @@ def begin(model: Referring, vision: GrainedFeatures, folder: Path, rows: Sequenc
     try:
         load_bert(model.language, load_file(folder / _WEIGHTS_NAME), rows)
     except (OSError, SafetensorError, ValueError) as error:
-        raise DataError(f"{folder / _WEIGHTS_NAME} does not hold the language's weights ({error})") from error
+        raise DataError(f"{folder / _WEIGHTS_NAME} does not hold the language's weights") from error
 
 
 def waves(side: int, width: int) -> Tensor:

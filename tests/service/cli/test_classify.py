@@ -76,6 +76,10 @@ def test_a_file_above_the_limit_fails_alone(
         (["--domain", "birds"], 1, "Domain 'birds' does not exist. Served: colours."),
         (["--model", "tints"], 1, "Model 'tints' does not exist."),
         (["--json", "--format", "csv"], 2, "--json and --format csv exclude each other"),
+        (["--expression", " "], 1, "--expression is blank; say it in words."),
+        (["--out", "/nowhere/out.csv"], 1, "--out /nowhere/out.csv: there is no folder /nowhere; make it first."),
+        (["--out", "."], 1, "--out . is a folder; name a file."),
+        (["--draw", "/nowhere/out.png"], 1, "--draw /nowhere/out.png: there is no folder /nowhere; make it first."),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_one_sentence(

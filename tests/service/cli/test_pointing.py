@@ -93,6 +93,28 @@ def test_absurd_words_end_in_one_sentence(fieldmark: Run, place: Path, command: 
     assert len(result.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", ["ground", "answer"])
+def test_where_nothing_can_be_drawn_is_told_before_anything_is_answered(
+    fieldmark: Run, place: Path, command: str
+) -> None:
+    asked = (command, place / "red.jpg", "what is the thing", "--store", place / "store", "--draw")
+    result = fieldmark(*asked, place / "none" / "out.png")
+    assert (result.status, result.out) == (1, "")
+    assert result.err == f"fieldmark: --draw {place}/none/out.png: there is no folder {place}/none; make it first.\n"
+    assert f"--draw {place} is a folder; name a file." in fieldmark(*asked, place).err
+
+
+@pytest.mark.parametrize(
+    ("command", "model", "task"), [("ground", "teller", "answer"), ("answer", "pointer", "ground")]
+)
+def test_a_model_of_another_task_is_said_to_be_one(
+    fieldmark: Run, place: Path, command: str, model: str, task: str
+) -> None:
+    result = fieldmark(command, place / "red.jpg", "what is it", "--store", place / "store", "--model", model)
+    assert (result.status, result.out) == (1, "")
+    assert result.err.startswith(f"fieldmark: Model '{model}' is of task '{task}', not '{command}'. Served: ")
+
+
 def test_a_photo_that_cannot_be_read_is_named(fieldmark: Run, place: Path) -> None:
     result = fieldmark("ground", place / "none.jpg", "red", "--store", place / "store")
     assert (result.status, result.out) == (1, "")

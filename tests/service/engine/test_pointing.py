@@ -36,10 +36,12 @@ def test_each_photo_is_answered_or_has_its_error(engine: Engine) -> None:
     assert [choice.answer for choice in told.answers] == ["red"]
 
 
-def test_a_model_of_another_task_does_not_exist_here(engine: Engine) -> None:
-    with pytest.raises(NotFound, match="'teller' does not exist"):
+def test_a_model_of_another_task_is_said_to_be_one(engine: Engine) -> None:
+    with pytest.raises(
+        NotFound, match=r"Model 'teller' is of task 'answer', not 'ground'\. Served: pointer@1\.0\.0\.$"
+    ):
         engine.ground([RED], ["red"], model="teller")
-    with pytest.raises(NotFound, match="'pointer' does not exist"):
+    with pytest.raises(NotFound, match=r"'pointer' is of task 'ground', not 'classify'\. Served: colours@1\.0\.0\.$"):
         engine.classify([RED], model="pointer")
 
 

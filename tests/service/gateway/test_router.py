@@ -53,6 +53,11 @@ def test_an_unknown_model_is_answered_with_the_known_ones(model: str) -> None:
         chosen(router_of(make_hello()), model=model)
 
 
+def test_a_model_of_another_task_is_said_to_be_one() -> None:
+    with pytest.raises(NotFound, match=r"Model 'birds' is of task 'classify', not 'ground'\. Served: nothing\."):
+        router_of(make_hello()).choose("ground", None, "birds")
+
+
 def test_a_refused_bundle_cannot_be_asked() -> None:
     with pytest.raises(NotFound, match="'broken' was refused"):
         chosen(router_of(make_hello()), model="broken")

@@ -102,6 +102,6 @@ def test_a_router_is_listed_but_cannot_be_named(engine: Engine) -> None:
     assert [(entry.task, entry.status) for entry in engine.catalog.models if entry.name == "router"] == [
         ("route", "serving")
     ]
-    with pytest.raises(NotFound, match=r"Model 'router' does not exist"):
+    with pytest.raises(NotFound, match=r"Model 'router' is of task 'route', not 'classify'\. Served: \w"):
         engine.classify([RED], model="router")
     assert [domain.name for domain in engine.catalog.domains] == ["cars", "birds"]
