@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import prometheus_client
 import pytest
 
@@ -42,6 +45,18 @@ NAMES = {
 }
 
 
+ARCHITECTURE = Path(__file__).parents[2] / "ARCHITECTURE.md"
+
+
+def documented() -> dict[str, set[str]]:
+    """Names and labels as the list under "Metrics" has them; a histogram stands there by its bare name."""
+    section = ARCHITECTURE.read_text(encoding="utf-8").partition("\n## Metrics\n")[2].partition("\n## ")[0]
+    (shown,) = re.findall(r"^- .*?(?=\n\n)", section, re.MULTILINE | re.DOTALL)
+    return {
+        f"fieldmark_{name}": set(re.findall(r"\w+", labels)) for name, labels in re.findall(r"`(\w+)(\{.*?\})?`", shown)
+    }
+
+
 @pytest.fixture
 def bus() -> FakeBus:
     bus = FakeBus(hellos=[make_hello("birds", "cars")])
@@ -78,6 +93,10 @@ def test_every_name_is_there_with_its_labels(bus: FakeBus) -> None:
         assert seen[name] == labels, name
     undocumented = {name for name in seen if not name.endswith(("_sum", "_count"))} - set(NAMES)
     assert undocumented == set()
+
+
+def test_architecture_md_lists_the_same_names_and_labels() -> None:
+    assert documented() == {name.removesuffix("_bucket"): labels - {"le"} for name, labels in NAMES.items()}
 
 
 def test_what_the_bus_counts_is_read_when_asked(bus: FakeBus, metrics: Metrics) -> None:
