@@ -20,7 +20,7 @@ from starlette.routing import Route
 from service.answers import ClassifyAnswer
 from service.bus.base import GatewayBus, Job, Outcome
 from service.catalog import ModelEntry, RouteInfo
-from service.errors import InvalidParameter, UnsupportedMedia
+from service.errors import InvalidParameter, NotFound, UnsupportedMedia
 from service.gateway.exchange import Exchange, exchange_of
 from service.gateway.problems import INFERENCE_PATH
 from service.gateway.relay import await_outcomes, splice
@@ -86,11 +86,13 @@ class InferenceApi:
             _get(INFERENCE_PATH, self.show_server),
             _get(f"{INFERENCE_PATH}/health/live", self.show_life),
             _get(f"{INFERENCE_PATH}/health/ready", self.show_readiness),
+            _get(f"{INFERENCE_PATH}/models/stats", self.refuse_statistics),
         ]
         for model in (f"{INFERENCE_PATH}/models/{{name}}", f"{INFERENCE_PATH}/models/{{name}}/versions/{{version}}"):
             routes += [
                 _get(model, self.show_model),
                 _get(f"{model}/ready", self.show_model_readiness),
+                _get(f"{model}/stats", self.refuse_statistics),
                 Route(f"{model}/infer", self.infer, methods=["POST"], include_in_schema=False),
             ]
         return routes
@@ -118,6 +120,10 @@ class InferenceApi:
             TensorMetadata(name, datatype, [-1] if name == "answer" else [-1, -1]) for name, datatype in OUTPUTS.items()
         ]
         return _json(ModelMetadata(model.name, versions, f"fieldmark_{model.system}", inputs, outputs))
+
+    async def refuse_statistics(self, request: Request) -> Response:
+        """Say where figures are; those of Triton's extension are not kept."""
+        raise NotFound("Statistics are not offered here; GET /metrics on the internal port has figures of every model.")
 
     async def show_model_readiness(self, request: Request) -> Response:
         """Tell whether a request to a model would succeed now."""

@@ -177,6 +177,17 @@ def test_a_refusal_is_the_protocols_error(
     assert raised.value.status() == status
 
 
+@pytest.mark.parametrize(("name", "version"), [("", ""), ("birds", ""), ("birds", "1.0.0")])
+def test_who_asks_for_statistics_is_told_where_figures_are(
+    client: triton.InferenceServerClient, name: str, version: str
+) -> None:
+    with pytest.raises(
+        InferenceServerException, match=r"Statistics are not offered here; GET /metrics on the"
+    ) as raised:
+        client.get_inference_statistics(name, version)
+    assert raised.value.status() == "404"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "/v2/models/boats", 404), ("GET", "/v2/none", 404), ("GET", "/v2/", 404), ("POST", "/v2", 405)],
