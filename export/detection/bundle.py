@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from export.detection.graph import make_detector
 from export.folder import new_bundle
@@ -21,7 +22,7 @@ from export.manifest import GRAPH_NAME, outputs_of
 from export.operators import check_graph
 from models.bundle import check_bundle
 from models.manifest import MANIFEST_NAME, BundleError, Manifest, file_sha256
-from models.preprocess import preprocess
+from models.preprocess import ImageError, Pixels, preprocess
 from models.sections import Calibration, ImageInput, Licence, Training, Variant
 from models.training.data import DataError
 
@@ -59,13 +60,24 @@ def make_detector_bundle(order: DetectorOrder) -> Path:
     return folder
 
 
+def _read_names(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no text in UTF-8; it must name a class a line") from error
+
+
 def _fill_folder(folder: Path, order: DetectorOrder) -> None:
     """Write every file, the manifest last, and check the whole."""
-    names = [line.strip() for line in order.classes.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = _read_names(order.classes)
     if missing := DOMAINS.keys() - set(names):
         raise DataError(f"{order.classes} lacks {', '.join(sorted(missing))}")
     try:
-        proto = make_detector(onnx.load(order.weights), [names.index(name) for name in DOMAINS], {"system": "detector"})
+        published = onnx.load(order.weights)
+    except DecodeError as error:
+        raise DataError(f"{order.weights} is no ONNX file") from error
+    try:
+        proto = make_detector(published, [names.index(name) for name in DOMAINS], {"system": "detector"})
     except ValueError as error:
         raise DataError(f"{order.weights}: {error}") from error
     if faults := check_graph(proto):
@@ -100,11 +112,18 @@ def _fill_folder(folder: Path, order: DetectorOrder) -> None:
 
 
 def _write_samples(folder: Path, photos: Sequence[Path], size_px: int) -> None:
-    images = np.stack([preprocess(photo.read_bytes(), size_px, "letterbox")[0] for photo in photos])
+    images = np.stack([_read_photo(photo, size_px) for photo in photos])
     session = onnxruntime.InferenceSession(folder / GRAPH_NAME, providers=["CPUExecutionProvider"])
     rows = [session.run(["boxes", "scores"], {"image": images[row : row + 1]}) for row in range(len(images))]
     boxes, scores = (np.concatenate([row[place] for row in rows]) for place in (0, 1))
     np.savez_compressed(folder / "samples.npz", allow_pickle=False, image=images, boxes=boxes, scores=scores)
+
+
+def _read_photo(path: Path, size_px: int) -> Pixels:
+    try:
+        return preprocess(path.read_bytes(), size_px, "letterbox")[0]
+    except ImageError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def _card(order: DetectorOrder) -> str:

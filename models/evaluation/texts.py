@@ -118,7 +118,7 @@ def read_captions(root: Path) -> dict[str, list[str]]:
             lines = [json.loads(line) for line in file]
         return {str(line["image_id"]): list(line["captions"]) for line in lines if line["split"] == "test"}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be read as sentences on photos: {error}") from error
+        raise DataError(f"{path} cannot be read as sentences on photos") from error
 
 
 def read_car_sentences(root: Path) -> list[str]:
@@ -132,7 +132,7 @@ def read_car_sentences(root: Path) -> list[str]:
         classes = json.loads(path.read_bytes())["classes"]
         return [sentence for one in classes for sentence in one["gpt4_adaptclipzs"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be read as sentences about cars: {error}") from error
+        raise DataError(f"{path} cannot be read as sentences about cars") from error
 
 
 def _told(part: Part, row: str, text: Callable[[Item], str]) -> Part:

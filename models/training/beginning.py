@@ -58,8 +58,6 @@ def begin_with_weights(model: nn.Module, path: Path, sample: Sample) -> None:
     """
     backbone = model.backbone
     name = backbone.spec.name if isinstance(backbone, MobileNet) else "vit_s14"
-    if not path.is_file():
-        raise DataError(f"--weights {path}: there is no such file")
     try:
         if isinstance(backbone, MobileNet):
             if name == "mobilenet_v2":

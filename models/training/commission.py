@@ -111,7 +111,9 @@ def start_of_run(folder: Path) -> Start:
 
 
 def _check(commission: Commission) -> None:
-    """Refuse what does not go together."""
+    """Refuse what does not go together, before the folder is that of a run."""
+    if commission.weights is not None and not commission.weights.is_file():
+        raise DataError(f"--weights {commission.weights}: there is no such file")
     if (commission.system == "pma_student") != (commission.teacher is not None):
         raise DataError("a student is trained by `distill`, from a teacher, and nothing else is")
     if commission.maps is not None and commission.system not in _KEEPS_MAPS:

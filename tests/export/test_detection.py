@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,3 +80,19 @@ def test_files_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no YOLOX"):
         make_detector_bundle(DetectorOrder(tmp_path / "other.onnx", order.classes, order.samples, order.store))
     assert not (order.store / order.name / order.version).exists()
+
+
+def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
+    order = make_detector_files(tmp_path)
+    strange = tmp_path / "strange"
+    strange.write_bytes(b"\xff\xfe no file of these")
+    for changes, sentence in (
+        ({"weights": strange}, "strange is no ONNX file"),
+        ({"classes": strange}, "strange is no text in UTF-8; it must name a class a line"),
+        ({"samples": [strange]}, "strange: "),
+        ({"version": "two"}, "version 'two' is none of PEP 440; write one such as 1.0.0"),
+        ({"name": "A bird"}, "name 'A bird' cannot be a bundle's: it has up to 64 of a-z"),
+    ):
+        with pytest.raises(DataError, match=sentence):
+            make_detector_bundle(replace(order, **changes))
+    assert not list(order.store.rglob("manifest.json"))

@@ -177,6 +177,7 @@ def test_a_file_of_weights_that_is_not_there_is_named(photos: Path, tmp_path: Pa
     asked = replace(commission(photos, tmp_path / "run"), recipe="birds", weights=tmp_path / "none.safetensors")
     with pytest.raises(DataError, match=r"--weights .*none\.safetensors: there is no such file"):
         run_commission(asked)
+    assert not (tmp_path / "run").exists(), "the folder is free for the run that was meant"
 
 
 def test_a_framing_is_shown_as_often_and_in_the_bounds_that_the_recipe_says(photos: Path) -> None:

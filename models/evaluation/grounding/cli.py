@@ -17,6 +17,7 @@ from models.training.cli import Limit, explained
 
 if TYPE_CHECKING:
     from models.evaluation.grounding.answers import Answered, Grounder, Located
+    from models.evaluation.grounding.floors import Detector
     from models.evaluation.grounding.table import Row
 
 _LEAST = 1e-4  # of a probability, which is told with four digits
@@ -43,13 +44,15 @@ def evaluate_grounding(
     """
     with explained():
         from models.evaluation.grounding import senses
+        from models.evaluation.grounding.floors import Detector
         from models.evaluation.grounding.report import read_answers, write_answers
         from models.evaluation.grounding.table import compared, presence_of, rows_of, to_markdown
 
+        seeing = Detector(detector) if detector is not None else None
         with TemporaryDirectory() as mirrored:
             answered = _ask(_grounder(run, bundle), data, people, limit, Path(mirrored))
         rows = rows_of(answered)
-        text = to_markdown([*rows, *_floors(answered, data, detector)], presence_of(answered))
+        text = to_markdown([*rows, *_floors(answered, data, seeing)], presence_of(answered))
         text += f"\n{senses.to_markdown(senses.senses_of(answered))}"
         if against is not None:
             text += f"\n{compared(rows, rows_of(read_answers(against, answered.items)), against.name)}"
@@ -127,11 +130,10 @@ def _ask(grounder: Grounder, data: Path, people: Path | None, limit: int | None,
         return ask_all(items, grounder, lambda count: bar.advance(task, count))
 
 
-def _floors(answered: Answered, data: Path, detector: Path | None) -> list[Row]:
+def _floors(answered: Answered, data: Path, detector: Detector | None) -> list[Row]:
     """The floors on the test's items, and the whole photo on people's phrases."""
     from models.evaluation.grounding.floors import (
         WHOLE,
-        Detector,
         any_of_class_iou,
         constant_box,
         detector_iou,
@@ -149,7 +151,7 @@ def _floors(answered: Answered, data: Path, detector: Path | None) -> list[Row]:
     rows += floor_rows("any thing of the class, true boxes", items, any_of_class_iou(items, scenes))
     rows += floor_rows("the largest of the class, true boxes", items, largest_of_class_iou(items, scenes))
     if detector is not None:
-        rows += floor_rows("the largest of the class by a detector", items, detector_iou(items, Detector(detector)))
+        rows += floor_rows("the largest of the class by a detector", items, detector_iou(items, detector))
     for part in ("people", "people, other nouns"):
         said = [item for item in answered.items if item.part == part]
         if said:

@@ -21,7 +21,7 @@ from models.evaluation.grounding.answers import iou_of
 from models.evaluation.grounding.items import Item
 from models.evaluation.grounding.test_set import SEED
 from models.preprocess import decode
-from models.training.data import Box
+from models.training.data import Box, DataError
 from models.training.voc import Scene, Thing
 
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
@@ -81,9 +81,13 @@ class Detector:
     """YOLOX-Nano as published."""
 
     def __init__(self, path: Path) -> None:
+        """Raises DataError where the file is none that ONNX Runtime takes."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            raise DataError(f"{path} cannot be read as a detector; name YOLOX-Nano's ONNX file") from error
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, photo: Path) -> Found:

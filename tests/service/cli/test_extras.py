@@ -1,3 +1,4 @@
+import errno
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -48,6 +49,25 @@ def test_a_missing_extra_is_explained_when_a_command_runs(fieldmark: Run, entrie
     assert result.err == (
         "fieldmark: This command needs the extra `train` (torch is not installed): pip install 'fieldmark[train]'.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.csv"), "a.csv: No such file or directory."),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device."),
+        (OSError("the disk is gone"), "the disk is gone"),
+    ],
+)
+def test_a_fault_of_the_system_is_a_sentence_without_its_number(
+    fieldmark: Run, entries: list[_Entry], fault: OSError, sentence: str
+) -> None:
+    def write() -> None:
+        raise fault
+
+    entries.append(_Entry("other", lambda target: target.command("write")(write) and None))
+    result = fieldmark("write")
+    assert (result.status, result.out, result.err) == (1, "", f"fieldmark: {sentence}\n")
 
 
 def test_a_broken_package_takes_no_other_command_with_it(fieldmark: Run, entries: list[_Entry]) -> None:
