@@ -171,7 +171,10 @@ def evaluate_phrases(
     birds: Annotated[Path | None, typer.Option(help="Folder of cub_birds, for sentences on its test photos.")] = None,
     human: Annotated[Path | None, typer.Option(help="File of people's expressions for boxes in photos.")] = None,
 ) -> None:
-    """Print how far the chunker of texts agrees with a hand and with a full parser (extra oracle)."""
+    """Print how far the chunker of texts is right.
+
+    Its noun phrases are held against a hand's and against those of a full parser.
+    """
     with explained():
         from models.evaluation.phrases import SpacyParser, compare_all, read_bracketed, to_markdown
 
