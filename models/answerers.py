@@ -84,15 +84,15 @@ def _told(recognised: Recognised) -> Floats:
     return temperature * np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
 
 
-class Withheld:
-    """A bundle that reads texts, asked without one: what serving never does, to show why it does not."""
+class Bare:
+    """A bundle's graph, asked about photos alone as no service does: one that reads texts, without; a router, by itself."""
 
     def __init__(self, folder: Path) -> None:
         self._image = read_manifest(folder).image
         self._run = run_of(folder)
 
     def __call__(self, photo: bytes, text: str | None = None) -> Answered:
-        """The logits of one photo, with the text of no phrases."""
+        """The logits of one photo, with the text of no phrases where the graph reads one."""
         try:
             pixels, _ = preprocess(photo, self._image.size_px, self._image.fit)
         except ImageError as error:

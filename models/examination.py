@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from models.answerers import CLASSES_TOLD, EngineAnswers, RunAnswers, Voting, Withheld
+from models.answerers import CLASSES_TOLD, Bare, EngineAnswers, RunAnswers, Voting
 from models.evaluation.asking import Answerer, Asked, ask
 from models.evaluation.items import Part, parts_of
 from models.evaluation.remote import Service
@@ -146,14 +146,16 @@ def _answers_of(
 ) -> tuple[Answerer, dict[str, str]]:
     """Who answers for a bundle, and what a service is asked for: the same.
 
-    A bundle that reads texts is asked by its domain, as a service chooses by it; alone where its text is withheld.
+    A bundle that reads texts is asked by its domain, as a service chooses by it; alone where its text is withheld. A router
+    is alone, too: what it says is no answer of a service.
     """
     top_k = {"top_k": str(CLASSES_TOLD)}
-    if manifest.text is not None and text in (None, "none"):
+    if manifest.task == "route" or (manifest.text is not None and text in (None, "none")):
         if is_remote or locate:
             option = "--locate" if locate else "--url"
-            raise Disagreement(f"no service asks {manifest.identity} without a text; leave {option} out")
-        return Withheld(folder), top_k
+            way = "by itself" if manifest.task == "route" else "without a text"
+            raise Disagreement(f"no service asks {manifest.identity} {way}; leave {option} out")
+        return Bare(folder), top_k
     asked = {"model": manifest.identity} if manifest.text is None else {"domain": str(manifest.domain)}
     route = f"classify/{asked.get('domain') or manifest.identity}"
     answers = EngineAnswers(folder.parents[1], route, locate, arithmetic)

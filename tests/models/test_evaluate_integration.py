@@ -17,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from models import cli
-from models.answerers import VIEW_SHARES, Voting, Withheld, run_of
+from models.answerers import VIEW_SHARES, Bare, Voting, run_of
 from models.calibration import softmax
 from models.examination import Photos, examine_bundle, examine_vote, weigh_words
 from models.manifest import BundleError
@@ -30,6 +30,7 @@ from tests.bundles import make_bundle
 from tests.detector import make_tiny_detector, spot
 from tests.photosets import write_photo
 from tests.pointing_bundles import make_ground_bundle
+from tests.service.zoo import make_router
 
 PHOTOS = {"000.Red": (230, 20, 20), "001.Green": (20, 230, 20), "002.Blue": (20, 20, 230)}
 
@@ -117,6 +118,16 @@ def test_a_model_is_found_in_a_store_by_name(store: Path, photos: Path) -> None:
     assert report["figures"][0]["count"] == 3
 
 
+def test_a_router_is_asked_by_itself(photos: Path, tmp_path: Path) -> None:
+    router = make_router(tmp_path / "store", tuple(PHOTOS))
+    result = evaluate("--data", photos, "--bundle", router)
+    assert result.exit_code == 0, result.output
+    assert "| test whole |      9 | 100.00 |" in result.output
+    refused = evaluate("--data", photos, "--bundle", router, "--url", "http://127.0.0.1:9")
+    assert refused.exit_code == 2
+    assert "no service asks router@1.0.0 by itself; leave --url out" in " ".join(refused.output.split())
+
+
 def test_a_service_must_say_what_the_engine_says(store: Path, photos: Path, service: tuple[str, bool]) -> None:
     url, lies = service
     result = evaluate("--data", photos, "--bundle", store / "colours" / "1.0.0", "--url", url)
@@ -171,7 +182,7 @@ def test_a_vote_averages_the_photo_and_two_middles_of_it(tmp_path: Path) -> None
         result = evaluate("--data", tmp_path / "photos", "--bundle", bundle, "--json", *options)
         assert json.loads(result.stdout)["figures"][0]["top1"]["value"] == pytest.approx(right / 3)
     answer = Voting(bundle)(path.read_bytes())
-    views = [Withheld(bundle)(_middle_of(photo, share)).logits for share in VIEW_SHARES]
+    views = [Bare(bundle)(_middle_of(photo, share)).logits for share in VIEW_SHARES]
     assert [int(np.argmax(logits)) for logits in views] == [1, 1, 0]
     expected = np.mean([softmax(np.asarray(logits)[None], 1.0)[0] for logits in views], axis=0)
     assert softmax(np.asarray(answer.logits)[None], 1.0)[0] == pytest.approx(expected, abs=0.02)

@@ -36,7 +36,7 @@ def make_zoo(store: Path, **reader: Any) -> Path:
     return store
 
 
-def make_router(store: Path, labels: tuple[str, str, str] = ("birds", "cars", "neither")) -> Path:
+def make_router(store: Path, labels: tuple[str, ...] = ("birds", "cars", "neither")) -> Path:
     """Write a router; its labels are what it says of a red, a green and a blue photo."""
     folder = make_bundle(store, name="router", default=True)
     with (folder / "labels.csv").open("w", newline="") as file:
