@@ -106,6 +106,8 @@ def test_birds_join_the_pool_of_a_run(root: Path, tmp_path: Path, monkeypatch: p
     assert len(joined.said) == len(alone.said) + asked.recipe.bird_pictures
     assert joined.said[: len(alone.said)] == alone.said
     assert all(said.name == "bird" for told in joined.said[len(alone.said) :] for said in told if said.box is not None)
+    trial = course.gather(replace(asked, birds=root, limit=3)).train  # 3 of 6 photos: half of all that is made of them
+    assert len(trial.said) == 6 + (asked.recipe.mosaics + asked.recipe.bird_pictures) // 2
 
 
 def test_too_few_birds_are_named(root: Path, tmp_path: Path) -> None:

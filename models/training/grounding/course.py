@@ -117,8 +117,9 @@ def gather(request: Request) -> Material:
     vision = GrainedFeatures(recipe.backbone, recipe.size_px, recipe.width)
     load_stages(vision.backbone, request.weights)
     store = PhotoStore(recipe.size_px)
-    mosaics = round(recipe.mosaics * recipe.photo_share * len(train) / len(parts.train))
-    birds = [] if request.birds is None else list_birds(request.birds, recipe.bird_pictures, recipe.seed)
+    taken = len(train) / len(parts.train)
+    mosaics = round(recipe.mosaics * recipe.photo_share * taken)
+    birds = [] if request.birds is None else list_birds(request.birds, round(recipe.bird_pictures * taken), recipe.seed)
     pictures: list[Pictured] = [*list_pictures(train, mosaics, recipe.seed, PICTURES_LIMIT - len(birds)), *birds]
     with progress_bar() as bar:
         total = recipe.pretext.epochs * len(train) + len(pictures) + len(validation)
