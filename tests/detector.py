@@ -6,6 +6,7 @@ The graph has three grids and nothing learnt: a cell's mean colour gives its sco
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,29 +19,30 @@ from export.detection.bundle import DetectorOrder, make_detector_bundle
 SIZE_PX = 64
 STRIDES = (8, 16, 32)
 CLASSES = ("person", "bird", "bus", "car", "truck")
-COLUMNS = 5 + len(CLASSES)
 PLACES = sum((SIZE_PX // stride) ** 2 for stride in STRIDES)
 _SHARP = 40.0
+_WEIGHT, _BIAS = "head.cls_preds.weight", "head.cls_preds.bias"  # what tells predictors in the published file
 
 
-def published_detector() -> onnx.ModelProto:
-    """`images` f32 [1, 3, 64, 64], blue first, in 0..255 -> `output` f32 [1, 84, 10]."""
-    weight, bias = np.zeros((COLUMNS, 3, 1, 1), np.float32), np.zeros(COLUMNS, np.float32)
+def published_detector(size_px: int = SIZE_PX, classes: Sequence[str] = CLASSES) -> onnx.ModelProto:
+    """`images` f32 [1, 3, S, S], blue first, in 0..255 -> `output` f32 [1, places, 5 + classes]."""
+    columns, places = 5 + len(classes), sum((size_px // stride) ** 2 for stride in STRIDES)
+    weight, bias = np.zeros((columns, 3, 1, 1), np.float32), np.zeros(columns, np.float32)
     red, green = (channel / 255 for channel in (_SHARP, _SHARP))
     weight[4, :, 0, 0] = 0, green, red  # something is there
-    weight[5 + CLASSES.index("bird"), 2], weight[5 + CLASSES.index("car"), 1] = red, green
+    weight[5 + classes.index("bird"), 2], weight[5 + classes.index("car"), 1] = red, green
     bias[:2], bias[4:] = 0.5, -_SHARP / 2
-    constants = {"weight": weight, "bias": bias, "shape": np.array([1, COLUMNS, -1])}
+    constants = {_WEIGHT: weight, _BIAS: bias, "shape": np.array([1, columns, -1])}
     nodes, rows = [], []
     for stride in STRIDES:
         sides = {"kernel_shape": [stride] * 2, "strides": [stride] * 2}
         nodes += [
             helper.make_node("AveragePool", ["images"], [f"mean{stride}"], f"pool{stride}", **sides),
-            helper.make_node("Conv", [f"mean{stride}", "weight", "bias"], [f"raw{stride}"], f"head{stride}"),
+            helper.make_node("Conv", [f"mean{stride}", _WEIGHT, _BIAS], [f"raw{stride}"], f"head{stride}"),
             helper.make_node("Reshape", [f"raw{stride}", "shape"], [f"row{stride}"], f"flatten{stride}"),
         ]
         rows.append(f"row{stride}")
-    constants |= {"zero": np.array([0]), "four": np.array([4]), "all": np.array([COLUMNS]), "rows": np.array([1])}
+    constants |= {"zero": np.array([0]), "four": np.array([4]), "all": np.array([columns]), "rows": np.array([1])}
     nodes += [
         helper.make_node("Concat", rows, ["columns"], "grids", axis=2),
         helper.make_node("Slice", ["columns", "zero", "four", "rows"], ["box"], "box"),
@@ -52,8 +54,8 @@ def published_detector() -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, SIZE_PX, SIZE_PX])],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, PLACES, COLUMNS])],
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, size_px, size_px])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, places, columns])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=7)

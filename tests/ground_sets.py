@@ -6,20 +6,17 @@ A photo has a red dog and a blue car, or two cars of unlike size, on grey.
 from __future__ import annotations
 
 import csv
-import json
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import numpy as np
-import torch
 from PIL import Image
-from safetensors.torch import save_file
 
-from models.layers.bert import Bert, _published_name
 from models.training.grounding.course import Request
 from models.training.recipes.grounding import GROUND, GroundRecipe, Pretext
 from tests.grounding import TEXT
+from tests.published_weights import write_pieces
 
 SIZE_PX = 96  # of the square: three coarse cells, for two would look like the batch of an example
 WIDTH, HEIGHT = 72, 60
@@ -83,13 +80,7 @@ def write_voc(root: Path, train: int = 10, test: int = 4) -> Path:
 
 def write_language(root: Path) -> Path:
     """A folder with a tiny language under BERT's names."""
-    root.mkdir(parents=True)
-    torch.manual_seed(3)
-    bert = Bert(replace(TEXT, vocabulary=len(PIECES)))
-    save_file({_published_name(name): tensor for name, tensor in bert.state_dict().items()}, root / "model.safetensors")
-    vocabulary = {piece: number for number, piece in enumerate(PIECES)}
-    (root / "tokenizer.json").write_text(json.dumps({"model": {"vocab": vocabulary}}), encoding="utf-8")
-    return root
+    return write_pieces(root, TEXT, PIECES)
 
 
 def request(root: Path, out: Path, recipe: GroundRecipe = RECIPE) -> Request:

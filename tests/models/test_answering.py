@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import models.cli
-from models.backbones import SPECS, MobileNet, _efficientnet_key
+from models.backbones import SPECS, MobileNet
 from models.evaluation import answering
 from models.evaluation.answering import (
     COMMONEST,
@@ -42,6 +42,7 @@ from models.training.recipes import answering as recipes
 from models.training.recipes.answering import Design, recipe_of
 from models.training.views import to_tensor
 from tests.photosets import TINY
+from tests.published_weights import write_efficientnet_lite
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -83,9 +84,7 @@ def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny backbone in the form in which its large relative is published."""
     torch.manual_seed(3)
-    path = tmp_path_factory.mktemp("weights") / "tiny.pth"
-    torch.save({_efficientnet_key(key): value for key, value in MobileNet(TINY).state_dict().items()}, path)
-    return path
+    return write_efficientnet_lite(tmp_path_factory.mktemp("weights") / "tiny.pth", MobileNet(TINY))
 
 
 def drawn_lessons(scenes: int, encoder_sees: bool = True) -> Lessons:
