@@ -6,7 +6,7 @@ import pytest
 
 from tests.project.documents import ROOT, blocks, documents, links
 
-WORDS = {"sh": {(), ("service",), ("by-hand",)}, "python": {("service",)}}
+WORDS = {"sh": {(), ("service",), ("recipe",), ("by-hand",)}, "python": {("service",)}}
 #: The folders that a newcomer sees first; each has a README.
 TOP_FOLDERS = ("deploy", "export", "models", "service", "tests")
 
