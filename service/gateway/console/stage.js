@@ -107,7 +107,8 @@ function Legend({ overlays, note, isShown, onShow, onPoint }) {
       ${told.length > 0 && html`
         <ol class="marks">
           ${told.map(({ colour, tag, title, detail }, index) => html`
-            <li onMouseEnter=${() => onPoint(index)} onMouseLeave=${() => onPoint(null)}>
+            <li tabindex="0" onMouseEnter=${() => onPoint(index)} onMouseLeave=${() => onPoint(null)}
+              onFocus=${() => onPoint(index)} onBlur=${() => onPoint(null)}>
               <span class="marks-tag" style=${{ background: colour }}>${tag}</span>
               <span><strong>${title}</strong> ${detail}</span>
             </li>`)}

@@ -73,9 +73,67 @@ def test_a_busy_service_tells_when_to_come_back_and_may_be_asked_again(console: 
     console.open()
     console.choose_example("White pelican")
     expect(console.panel.get_by_role("alert")).to_contain_text("Come back in 4 s.")
+    assert faults_in_every_light(console, ".bench-answer") == []
     console.page.unroute("**/v1/classify*")
     console.panel.get_by_role("button", name="Try again").click()
     assert console.verdict() == "Northern Cardinal"
+
+
+def faults_in_every_light(console: ConsolePage, within: str) -> list[str]:
+    found = console.faults(within)
+    console.page.emulate_media(color_scheme="dark")
+    return found + console.faults(within)
+
+
+def test_what_nothing_seems_to_know_may_be_answered_all_the_same(console: ConsolePage) -> None:
+    problem = {
+        "type": "no-known-subject",
+        "title": "No known subject",
+        "status": 422,
+        "detail": "No bird.",
+        "instance": "7",
+    }
+
+    def refuse_unless_forced(route: Route) -> None:
+        if "force=true" in route.request.url:
+            route.continue_()
+        else:
+            route.fulfill(status=422, content_type="application/problem+json", body=json.dumps(problem))
+
+    console.page.route("**/v1/classify*", refuse_unless_forced)
+    console.open()
+    console.choose_example("White pelican")
+    expect(console.panel.get_by_role("alert")).to_contain_text("Nothing here that the models know")
+    assert faults_in_every_light(console, ".bench-answer") == []
+    console.panel.get_by_role("button", name="Answer all the same").click()
+    assert console.verdict() == "Northern Cardinal"
+
+
+def test_a_refused_model_is_listed_with_its_reason(console: ConsolePage) -> None:
+    console.open("live")
+    row = console.panel.get_by_role("row").filter(has_text="broken 0.1.0")
+    expect(row).to_contain_text("refused model.onnx is missing")
+    assert faults_in_every_light(console, ".models") == []
+
+
+def test_a_mark_stands_out_while_its_words_have_the_focus(console: ConsolePage) -> None:
+    box = {"x": 20.0, "y": 30.0, "width": 60.0, "height": 50.0}
+    regions = [{"kind": kind, "box": box} for kind in ("discriminative", "complementary")]
+    evidence = {"rows": 2, "columns": 2, "values": [0.0, 0.5, 0.25, 1.0]}
+
+    def explain(route: Route) -> None:
+        told = {"explanation": {"regions": regions, "map": evidence, "faithful": None}}
+        route.fulfill(json=route.fetch().json() | told)
+
+    console.page.route("**/v1/classify*", explain)
+    console.open()
+    console.choose_example("White pelican")
+    console.panel.get_by_label("Show what it looked at").focus()
+    marks = console.panel.locator("g.mark")
+    for looks in (["mark", "mark faded"], ["mark faded", "mark"], ["mark", "mark"]):
+        console.page.keyboard.press("Tab")
+        expect(marks).to_have_class(looks)
+    assert faults_in_every_light(console, ".stage") == []
 
 
 def test_a_service_that_is_gone_is_told_of(console: ConsolePage) -> None:

@@ -238,6 +238,7 @@ def test_words_are_told_of_and_what_became_of_them(console: ConsolePage) -> None
     console.panel.get_by_role("radio", name="Colours").check(force=True)
     expect(console.panel.locator(".note").first).to_contain_text("It went by your words, too: red crown.")
     expect(console.panel.locator(".marks li")).to_have_count(3)
+    assert console.faults(".bench") == []
 
 
 @pytest.mark.parametrize(
