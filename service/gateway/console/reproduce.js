@@ -4,16 +4,17 @@ import { html, useState } from "./library.js";
 import { curlOf, pythonOf } from "./recipes.js";
 
 const SHOWN_MS = 2000;
+const PYTHON_NEEDS = "Needs the package fieldmark with its extra “client”.";
 
 /** The recipes of a question, with the answer or none. */
 export function Reproduce({ question, answer }) {
   const ways = [
     ["curl", "curl", () => curlOf(question, location.origin)],
-    ["python", "Python", () => pythonOf(question, location.origin)],
+    ["python", "Python", () => pythonOf(question, location.origin), PYTHON_NEEDS],
     ...(answer ? [["json", "Answer", () => JSON.stringify(answer, null, 2)]] : []),
   ];
   const [chosen, setChosen] = useState("curl");
-  const [, name, write] = ways.find(([way]) => way === chosen) ?? ways[0];
+  const [, name, write, needs] = ways.find(([way]) => way === chosen) ?? ways[0];
   const text = write();
   return html`
     <section class="card reproduce" aria-label="Do it yourself">
@@ -28,6 +29,7 @@ export function Reproduce({ question, answer }) {
         <pre tabindex="0" aria-label=${name}><code>${text}</code></pre>
         <${Copy} text=${text} />
       </div>
+      ${needs && html`<p class="small">${needs}</p>`}
     </section>`;
 }
 
