@@ -34,6 +34,7 @@ function App() {
   useEffect(() => void listExamples().then(setExamples, () => setExamples([])), []);
   const show = useCallback((next) => {
     setPhotoProblem(null);
+    scrollTo(0, 0); // to the photo: on a telephone the others are chosen from far below it
     setPhoto((before) => {
       if (before) close(before);
       return next;

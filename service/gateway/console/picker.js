@@ -86,10 +86,15 @@ function FileButtons({ onPhoto, isSmall }) {
 
 function Examples({ examples, photo, onPhoto, onProblem, heading }) {
   const choose = (example) => photoOfExample(example).then(onPhoto, onProblem);
+  const row = useRef(null);
+  useEffect(() => {
+    const chosen = row.current.querySelector("[aria-pressed=true]");
+    if (chosen) row.current.scrollLeft = chosen.offsetLeft + (chosen.offsetWidth - row.current.clientWidth) / 2;
+  }, [photo]);
   return html`
     <div class="examples">
       ${heading && html`<h2>${heading}</h2>`}
-      <ul>
+      <ul ref=${row}>
         ${examples.map((example) => html`
           <li>
             <button type="button" class="example" title=${example.title} aria-pressed=${photo?.example?.file === example.file} onClick=${() => choose(example)}>

@@ -79,22 +79,6 @@ def test_an_example_comes_with_its_credit(console: ConsolePage) -> None:
     expect(licence).to_have_attribute("href", "https://creativecommons.org/licenses/by-sa/2.5/")
 
 
-@pytest.mark.parametrize("event", ["drop", "paste"])
-def test_a_photo_may_be_dropped_or_pasted(console: ConsolePage, event: str) -> None:
-    console.open()
-    console.page.evaluate(
-        """([event, bytes]) => {
-            const transfer = new DataTransfer();
-            transfer.items.add(new File([new Uint8Array(bytes)], "dropped.jpg", { type: "image/jpeg" }));
-            const made = event === "drop" ? new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true })
-                : new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true, cancelable: true });
-            document.body.dispatchEvent(made);
-        }""",
-        [event, list(PELICAN)],
-    )
-    assert console.verdict() == "American White Pelican"
-
-
 def test_an_unsure_answer_says_so_and_lists_what_it_may_be(console: ConsolePage, url: str) -> None:
     console.open()
     console.upload("no bird.jpg", COWS)
