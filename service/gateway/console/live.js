@@ -5,7 +5,7 @@ import { Failure } from "./failure.js";
 import { compare } from "./figures.js";
 import { html, useEffect, useState } from "./library.js";
 import { readFigures } from "./service.js";
-import { capital, megabytes, milliseconds, percent } from "./words.js";
+import { megabytes, milliseconds, percent, systemOf } from "./words.js";
 
 const EVERY_MS = 2000;
 const KEPT = 150; // readings: five minutes
@@ -121,8 +121,8 @@ function Models({ served: { models } }) {
               ${model.status === "refused"
                 ? html`<td colspan="4"><span class="state refused">refused</span> ${model.faults.join("; ")}</td>`
                 : html`
-                  <td>${model.classes ? `${model.classes} classes of ${model.domain ?? "all domains"}` : "–"}</td>
-                  <td>${capital(model.system.replaceAll("_", " "))}</td>
+                  <td>${model.classes ? `${model.classes} classes${model.domain ? ` of ${model.domain}` : ""}` : "–"}</td>
+                  <td>${systemOf(model.system)}</td>
                   <td>${model.engine}, ${model.variant}</td>
                   <td>${model.licence || "–"}</td>`}
             </tr>`)}

@@ -2,6 +2,8 @@
 
 const NOUNS = { birds: ["bird", "birds"], cars: ["car", "cars"] };
 
+const SYSTEMS = { pma: "PMA", pma_student: "PMA student", pma_visual: "PMA visual", rams_trans: "RAMS-Trans", s3n: "S3N" };
+
 /** Whether a domain's members have a name of their own here. */
 export function hasNoun(domain) {
   return domain in NOUNS;
@@ -17,6 +19,11 @@ export function nounOf(domain, count = 1) {
 export function classesOf(model) {
   const finest = model?.levels?.at(-1);
   return finest === "species" ? "species" : nounOf(model?.domain, 2);
+}
+
+/** A system by the name that its paper has for it. */
+export function systemOf(name) {
+  return SYSTEMS[name] ?? capital(name.replaceAll("_", " "));
 }
 
 /** A probability of 0..1 in per cent; never 100 %, which nothing is, and never 0. */

@@ -6,6 +6,8 @@ What it makes of answers that are hard to come by, `test_console_answers_integra
 from __future__ import annotations
 
 import io
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ PELICAN, DOGS, COWS = (
     (ROOT / "tests" / "samples" / f"{name}.jpg").read_bytes() for name in ("white_pelican", "two_dogs", "cows")
 )
 AMBER = (230, 159, 0)  # the first mark's colour
+GREEN = (31, 122, 85)  # a chart's first line
 
 pytestmark = [
     pytest.mark.timeout(240),  # a service with the shipped bundles and a browser start for the first test
@@ -292,12 +295,26 @@ def press_tab_until(console: ConsolePage, wanted: Locator) -> None:
     pytest.fail(f"{wanted} cannot be reached by the tab key")
 
 
-def test_the_service_is_shown_at_work(console: ConsolePage) -> None:
+def test_the_service_is_shown_at_work(console: ConsolePage, url: str) -> None:
     console.open("live")
     expect(console.panel.locator("tbody").first.locator("tr")).to_have_count(1)
     expect(console.panel.locator(".uplot canvas")).to_have_count(6)
     expect(console.panel.get_by_role("img", name="Throughput, requests a second. answered: 0")).to_be_visible()
-    expect(console.panel.locator(".wide-table").last).to_contain_text("birds 1.0.0")
+    expect(console.panel.get_by_role("row").filter(has_text="birds-rams 1.0.0")).to_contain_text("RAMS-Trans")
+    expect(console.panel.get_by_role("row").filter(has_text="router 1.0.0")).not_to_contain_text("of all")
+    busy = console.panel.filter(has_not_text="no requests now")
+    for title, value in {
+        "Throughput": "answered: (?!0,)", "Latency": "half are faster: [1-9]", "Batch size": "mean: [1-9]",
+        "Memory": "all workers: [1-9]",
+    }.items():  # fmt: skip
+        busy = busy.filter(has=console.page.get_by_role("img", name=re.compile(f"{title}, .*{value}")))
+    until = time.monotonic() + PATIENCE_S
+    while not busy.is_visible():
+        assert time.monotonic() < until, "no reading shows what was asked"
+        ask(url, PELICAN)
+    with Image.open(io.BytesIO(console.panel.get_by_role("img", name="Memory").screenshot())) as seen:
+        drawn = seen.convert("RGB").getcolors(1 << 20)
+    assert any(near(colour, GREEN) for _, colour in drawn or ()), "a line is drawn"
 
 
 @pytest.mark.parametrize(
