@@ -37,7 +37,8 @@ def main() -> None:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"))
         look = "dark" if given.dark else "light"
-        page = browser.new_page(viewport=PHONE if given.phone else DESK, color_scheme=look, reduced_motion="reduce")
+        options = {"viewport": PHONE, "is_mobile": True, "has_touch": True} if given.phone else {"viewport": DESK}
+        page = browser.new_page(**options, color_scheme=look, reduced_motion="reduce")
         given.picture.write_bytes(take_picture(page, given.url, given.task))
         browser.close()
     print(f"{given.picture}: {given.picture.stat().st_size:,} bytes")
@@ -52,6 +53,7 @@ def take_picture(page: Page, url: str, task: str) -> bytes:
     if button is not None:
         panel.get_by_role("button", name=button, exact=True).click()
     panel.locator(answer).first.wait_for()
+    page.evaluate("scrollTo(0, 0)")  # a click scrolls to the button
     return page.screenshot(type="jpeg", quality=QUALITY)
 
 

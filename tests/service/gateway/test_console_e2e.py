@@ -17,9 +17,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
+from deploy.console_screenshot import SCENES, take_picture
 from tests.bundles import solid_photo
 from tests.drills.service_process import PATIENCE_S, service
-from tests.service.gateway.browsing import NEAR_PX, TELEPHONE, ConsolePage, find_chromium
+from tests.service.gateway.browsing import DESK, NEAR_PX, TELEPHONE, ConsolePage, find_chromium
 from tests.system_bundles import make_system_bundle
 
 ROOT = Path(__file__).parents[3]
@@ -315,6 +316,12 @@ def test_the_service_is_shown_at_work(console: ConsolePage, url: str) -> None:
     with Image.open(io.BytesIO(console.panel.get_by_role("img", name="Memory").screenshot())) as seen:
         drawn = seen.convert("RGB").getcolors(1 << 20)
     assert any(near(colour, GREEN) for _, colour in drawn or ()), "a line is drawn"
+
+
+@pytest.mark.parametrize("task", SCENES)
+def test_the_pictures_of_the_console_can_be_taken(console: ConsolePage, url: str, task: str) -> None:
+    with Image.open(io.BytesIO(take_picture(console.page, url, task))) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (DESK["width"], DESK["height"]))
 
 
 @pytest.mark.parametrize(
