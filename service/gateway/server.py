@@ -12,7 +12,7 @@ import functools
 import math
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from types import FrameType
 from typing import cast
 
@@ -66,6 +66,30 @@ class GatewayServer(uvicorn.Server):
         await super().startup(sockets)
         self._has_started()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Shut the door, then answer everybody who is inside or had knocked."""
+        await self._let_in(sockets or [])
+        await super().shutdown(sockets)
+
+    async def _let_in(self, listeners: Sequence[socket.socket]) -> None:
+        """Close the listening sockets, and take in the connections that they held.
+
+        To such a client it is connected, and its request may be on the way; the kernel would reset what nobody has taken.
+        """
+        loop = asyncio.get_running_loop()
+        for listener in listeners:
+            loop.remove_reader(listener)
+        await asyncio.sleep(0)  # what the loop has taken becomes a connection; of a closed server it would be dropped
+        knocking = [connection for listener in listeners for connection in _accept_all(listener)]
+        for server in self.servers:
+            server.close()
+        for connection in knocking:
+            await loop.connect_accepted_socket(self._make_protocol, connection)
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Turn signals into a drain while serving, and into nothing afterwards."""
@@ -79,6 +103,13 @@ class GatewayServer(uvicorn.Server):
         self.should_exit = True
         self.force_exit = sig in self._signals_seen
         self._signals_seen.add(sig)
+
+
+def _accept_all(listener: socket.socket) -> Iterator[socket.socket]:
+    """The connections that wait at a socket, `BACKLOG` at most."""
+    with contextlib.suppress(OSError):  # there are no more, or no more can be had
+        for _ in range(BACKLOG):
+            yield listener.accept()[0]
 
 
 class InternalServer(GatewayServer):

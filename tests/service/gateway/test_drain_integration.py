@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 
 import pytest
 
 from service.gateway import protocol
 from service.gateway.protocol import GatewayProtocol
+from service.gateway.server import GatewayServer
 from tests.service.gateway.fake_bus import WAIT_S, FakeBus
 from tests.service.gateway.serving import RunningGateway, read_all, read_answer, request
 
@@ -48,6 +50,26 @@ def test_what_was_accepted_is_answered_and_nothing_more_is_taken(begun: threadin
             assert (answer.status, answer.headers["connection"]) == (200, "close")
             assert read_all(connection) == b""
         gateway.join()
+
+
+def test_who_has_knocked_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    knocking: list[socket.socket] = []
+    shut_down = GatewayServer.shutdown
+
+    async def shut_down_on(server: GatewayServer, sockets: list[socket.socket] | None = None) -> None:
+        for _ in range(3):  # the kernel takes them, the loop has no time to
+            knocking.append(gateway.connect())
+            knocking[-1].sendall(request())
+        await shut_down(server, sockets)
+
+    monkeypatch.setattr(GatewayServer, "shutdown", shut_down_on)
+    with RunningGateway(FakeBus()) as gateway:
+        gateway.server.handle_exit(signal.SIGTERM, None)
+        gateway.join()
+    for connection in knocking:
+        with connection:
+            assert read_answer(connection).status == 200
+    assert len(knocking) == 3
 
 
 def test_an_idle_connection_may_still_ask_once(begun: threading.Event) -> None:
