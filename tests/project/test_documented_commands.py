@@ -5,6 +5,7 @@ Those that CI can afford are executed (`test_documents_e2e.py`); of trainings th
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -14,18 +15,20 @@ import typer
 from typer.core import TyperGroup
 
 from service.cli.app import build_app
+from service.settings import Settings
 from tests.project.documents import ROOT, blocks, commands, documents
 
 _ENDS = {"|", ">", ">>", "<", "&", "&&", ";"}
 _PROCESSES = {"gateway", "worker"}  # read by `service.cli.processes`, and started by tests
 _PROGRAM = re.compile(r"(?:\S*/)?(fieldmark|make)")
+_VARIABLE = re.compile(r"FIELDMARK_([A-Z_0-9]+)=")
 
 
 def _lines_of(program: str) -> Iterator[tuple[str, list[str]]]:
     """Where each command line of a program stands, and its arguments."""
     for block in (block for path in documents() for block in blocks(path) if block.language == "sh"):
         for line in commands(block):
-            words = shlex.split(line)
+            words = list(itertools.dropwhile(_VARIABLE.match, shlex.split(line)))
             found = _PROGRAM.fullmatch(words[0])
             if found is not None and found[1] == program:
                 end = next((place for place, word in enumerate(words) if word in _ENDS), len(words))
@@ -75,6 +78,13 @@ def test_what_cannot_be_typed_is_found(program: TyperGroup, line: str) -> None:
 def test_a_documented_target_exists(arguments: list[str]) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert {word for word in arguments if "=" not in word} <= set(targets)
+
+
+def test_a_variable_before_a_command_is_a_setting() -> None:
+    texts = [block.text for path in documents() for block in blocks(path) if block.language == "sh"]
+    named = {name.lower() for text in texts for name in _VARIABLE.findall(text)}
+    assert named
+    assert named <= {*Settings.model_fields, "data"}  # `data` is read by the tests
 
 
 def test_there_are_commands_to_check() -> None:
