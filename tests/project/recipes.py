@@ -27,6 +27,7 @@ MADE = ("bundles", "material", "reports", "runs", ZOO)
 #: Folders in which runs keep what is costly and share it: whoever comes first makes them.
 _KEPT = ("--cells", "--frozen", "--pool")
 _PHOTOS, _HELD_OUT_PHOTOS = 4, 8  # an export does with no fewer than eight
+_MOST = {"--epochs": 1, "--explain": 2}
 _OUTPUT_CHARACTERS = 2000  # of a failed command, its end
 
 
@@ -78,10 +79,11 @@ class Recipe:
     def trial(self, options: set[str]) -> list[str]:
         """Its words for few photos and at most one epoch, in the store of this folder, as far as it has such options."""
         words = list(self.words)
-        if "--epochs" in words:
-            place = words.index("--epochs") + 1
-            words[place] = str(min(1, int(words[place])))
-        elif "--epochs" in options:
+        for option, most in _MOST.items():
+            if option in words:
+                place = words.index(option) + 1
+                words[place] = str(min(most, int(words[place])))
+        if "--epochs" in options and "--epochs" not in words:
             words += ["--epochs", "1"]
         photos = _HELD_OUT_PHOTOS if words[0].startswith(("export", "quantize")) else _PHOTOS
         added = {"--limit": str(photos), "--count": str(photos)} | ({"--store": ZOO} if "--model" in words else {})
