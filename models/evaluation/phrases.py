@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from models.evaluation.figures import table
-from models.evaluation.metrics import bootstrap
+from models.evaluation.metrics import Interval, bootstrap
 from models.text import parse, tokenise
 from models.text.lexicon import DETERMINERS, PRONOUNS
 from models.training.data import DataError
@@ -55,15 +55,6 @@ class Bracketed:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """A share with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
 class Agreement:
     """How far phrases agree with others on the same sentences.
 
@@ -73,10 +64,10 @@ class Agreement:
 
     name: str
     sentences: int
-    precision: Share
-    recall: Share
-    f1: Share
-    heads: Share
+    precision: Interval
+    recall: Interval
+    f1: Interval
+    heads: Interval
 
 
 def read_bracketed(path: Path) -> list[Bracketed]:
@@ -164,9 +155,9 @@ def _heads(sentences: Sequence[Spans]) -> list[Spans]:
     return [frozenset((end - 1, end) for _, end in spans) for spans in sentences]
 
 
-def _share(hits: Sequence[tuple[str, bool]]) -> Share:
+def _share(hits: Sequence[tuple[str, bool]]) -> Interval:
     values = np.array([is_hit for _, is_hit in hits], bool)
-    return Share(float(values.mean()) if hits else 0.0, *bootstrap(values, [sentence for sentence, _ in hits]))
+    return Interval(float(values.mean()) if hits else 0.0, *bootstrap(values, [sentence for sentence, _ in hits]))
 
 
 def compare_all(
@@ -194,8 +185,8 @@ def to_markdown(rows: Iterable[Agreement], parser: str) -> str:
     return f"{table([_HEADER, *lines])}\nParser: {parser}. Per cent, with 95 % bootstraps that resample sentences.\n"
 
 
-def _cell(share: Share) -> str:
-    return f"{100 * share.value:.1f} ({100 * share.low:.1f} - {100 * share.high:.1f})"
+def _cell(share: Interval) -> str:
+    return f"{100 * share.mean:.1f} ({100 * share.low:.1f} - {100 * share.high:.1f})"
 
 
 class SpacyParser:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.calibration import Floats, Ints, PhraseTable, softmax, traits_of
+from models.calibration import Floats, Ints, Numbers, PhraseTable, softmax, traits_of
 from models.evaluation.conflicts import fit_table
 from models.evaluation.figures import Scored, table
 from models.evaluation.metrics import Bools, Interval, paired
@@ -49,7 +49,7 @@ def fit_reader(dataset: Dataset, texts: PhotoTexts) -> Log:
     rows = {row.photo: row for row in dataset.part("train")}
     labels = dataset.labels(list(rows.values()))
     reader = fit_table([_traits(photo, texts) for photo in rows], labels, len(dataset.class_ids))
-    return lambda named: _log(_read(reader, [_traits(photo, texts) for photo in named]))
+    return lambda named: _log([_read(reader, photo, texts) for photo in named])
 
 
 def weigh(
@@ -65,15 +65,18 @@ def to_markdown(share: float, rows: Sequence[Worth]) -> str:
     return f"{table([HEADER, *map(_cells, rows)])}\nShare of the text, chosen on held-out photos: {share:g}\n"
 
 
+def _words(photo: str, texts: PhotoTexts) -> list[tuple[str, ...]]:
+    folded = (fold(phrase.split(), SYNONYMS) for phrase in texts.said(photo))
+    return [words for words in folded if words]
+
+
 def _traits(photo: str, texts: PhotoTexts) -> set[str]:
-    words = (fold(phrase.split(), SYNONYMS) for phrase in texts.said(photo))
-    return {trait for folded in words if folded for trait in traits_of(folded)}
+    return {trait for words in _words(photo, texts) for trait in traits_of(words)}
 
 
-def _read(reader: PhraseTable, described: Sequence[set[str]]) -> Floats:
-    """Logits [n, C] of texts by their traits."""
-    has = np.array([[trait in traits for trait in reader.traits] for traits in described], np.float64)
-    return has @ reader.evidence + reader.start
+def _read(reader: PhraseTable, photo: str, texts: PhotoTexts) -> Floats:
+    """Logits [C] of a photo's text by its traits."""
+    return np.asarray(reader.start + reader.evidence[reader.ids(_words(photo, texts))].sum(0))
 
 
 def _told(scored: Scored, read: Log) -> Floats:
@@ -109,7 +112,7 @@ def _weigh(scored: Scored, temperature: float, told: Floats, share: float) -> Wo
     )
 
 
-def _log(logits: Floats, temperature: float = 1.0) -> Floats:
+def _log(logits: Numbers, temperature: float = 1.0) -> Floats:
     return np.log(np.maximum(softmax(logits, temperature), np.finfo(np.float64).tiny))
 
 

@@ -10,9 +10,9 @@ import pytest
 import typer
 
 from models.cli import evaluate_phrases
+from models.evaluation.metrics import Interval
 from models.evaluation.phrases import (
     Agreement,
-    Share,
     Span,
     agree,
     compare_all,
@@ -55,7 +55,7 @@ def read(text: str, phrases: Words) -> Words:
     return [" ".join(tokens[start:end]) for start, end in sorted(normalised(text, places(text, phrases)))]
 
 
-def shares(row: Agreement) -> list[Share]:
+def shares(row: Agreement) -> list[Interval]:
     return [row.precision, row.recall, row.f1, row.heads]
 
 
@@ -116,7 +116,7 @@ def test_a_parser_that_differs_in_conventions_alone_agrees_wholly(bracketed: Pat
         "bracketed by hand: parser against hand",
         "bracketed by hand: chunker against parser",
     ]
-    assert {share.value for row in rows for share in shares(row)} == {1.0}
+    assert {share.mean for row in rows for share in shares(row)} == {1.0}
 
 
 def test_precision_recall_and_heads_count_phrases_of_either_side() -> None:
@@ -127,29 +127,29 @@ def test_precision_recall_and_heads_count_phrases_of_either_side() -> None:
     )
     row = agree("x", ours, theirs)
     assert row.sentences == 2
-    assert [share.value for share in shares(row)] == pytest.approx([1 / 3, 1 / 3, 2 / 6, 4 / 6])
+    assert [share.mean for share in shares(row)] == pytest.approx([1 / 3, 1 / 3, 2 / 6, 4 / 6])
     swapped = agree("x", [frozenset({(0, 1)})], [frozenset({(0, 1), (2, 3), (4, 5)})])
-    assert [share.value for share in shares(swapped)] == pytest.approx([1, 1 / 3, 2 / 4, 2 / 4])
+    assert [share.mean for share in shares(swapped)] == pytest.approx([1, 1 / 3, 2 / 4, 2 / 4])
 
 
 def test_the_interval_resamples_sentences_and_not_phrases() -> None:
     right, wrong = frozenset({(0, 1), (2, 3), (4, 5)}), frozenset({(1, 2), (3, 4), (5, 6)})
     sentences = [right] * 5 + [wrong] * 5
     row = agree("x", sentences, [right] * 10)
-    assert row.f1.value == pytest.approx(0.5)
+    assert row.f1.mean == pytest.approx(0.5)
     assert (row.f1.low, row.f1.high) == pytest.approx((0.2, 0.8))
 
 
 def test_no_phrase_at_all_is_no_error() -> None:
     row = agree("x", [frozenset()], [frozenset()])
-    assert (row.f1.value, row.f1.low, row.f1.high) == (0.0, 0.0, 1.0)
+    assert (row.f1.mean, row.f1.low, row.f1.high) == (0.0, 0.0, 1.0)
 
 
 def test_other_sentences_are_read_by_chunker_and_parser(bracketed: Path) -> None:
     parser = FakeParser([], [], ["the bird"], ["bill"])
     row = compare_all(read_bracketed(bracketed), [("more", ["see the bird", "a thick bill"])], parser)[-1]
     assert (row.name, row.sentences) == ("more: chunker against parser", 2)
-    assert [share.value for share in shares(row)] == [0.5, 0.5, 0.5, 1.0]
+    assert [share.mean for share in shares(row)] == [0.5, 0.5, 0.5, 1.0]
 
 
 def test_a_sentence_counts_once_and_white_space_does_not_tell_it_apart() -> None:

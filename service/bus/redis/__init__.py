@@ -11,6 +11,7 @@
 
 `wire` holds these names, the limits and the form of an entry, `scripts` what must happen in one step inside Redis.
 `gateway` is the gateway's end, built of `session` (one stay at Redis) and `outbox` (what it sends); `worker` is the
-worker's end, and `lease` keeps its place. `address` tells at the start whether a URL can be used. The rules of the bus are the dispatcher's, as for the local bus: it books a request on a worker of another
-host and puts it into the route's stream; whichever worker of the route has room takes it.
+worker's end, and `lease` keeps its place. `address` tells at the start whether a URL can be used. The rules of the bus
+are the dispatcher's, as for the local bus: it books a request on a worker of another host and puts it into the route's
+stream; whichever worker of the route has room takes it.
 """
