@@ -20,7 +20,7 @@ serve: $(SERVE_STAMP)  ## Run the service on 127.0.0.1 (options: make serve ARGS
 	$(BIN)/fieldmark serve $(ARGS)
 
 test: $(DEV_STAMP)  ## Run the tests (a part of them: make test ARGS="tests/service -k drain")
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(DEV_STAMP)  ## Check format, rules, types and who imports whom
 	$(BIN)/ruff format --check .

@@ -22,6 +22,8 @@ settings.load_profile("untimed")
 
 TESTS = Path(__file__).parent
 SUFFIX_MARKERS = {"_integration": "integration", "_e2e": "e2e"}
+#: Whole files go to one process or another: what takes long begins first, so that all processes end at about the same time.
+ORDER = ("drill", "e2e", "integration", "unit")
 DATA_VARIABLE = "FIELDMARK_DATA"
 
 
@@ -41,8 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["OMP_NUM_THREADS"] = "1"
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give each test its level and skip, visibly, what this machine cannot run."""
+    """Give each test its level, skip, visibly, what this machine cannot run, and begin with the level that takes longest."""
     missing = {"data": _data_fault(config), "gpu": None}
     if any(item.get_closest_marker("gpu") for item in items):
         missing["gpu"] = _gpu_fault()
@@ -51,6 +54,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for marker, fault in missing.items():
             if fault and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=fault))
+    items.sort(key=lambda item: ORDER.index(level_of(item.path)))
 
 
 def level_of(path: Path) -> str:

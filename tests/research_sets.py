@@ -1,4 +1,4 @@
-"""The research collections that the documents name, in their layouts: tiny noisy photos made by code, with real classes.
+"""The collections that the documents name, in their layouts: tiny noisy photos made by code, with real classes.
 
 What a reader or a bundle demands is there in full (every species, every model of car, more photos of scenes than
 validate), all else is as little as a trial can do with.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from random import Random
 
@@ -136,6 +136,14 @@ def write_other_birds(root: Path) -> None:
     """Birds of four species that CUB-200-2011 lacks."""
     paths = [_write(root / f"other{place % 4}" / f"{place}.jpg", place) for place in range(2 * FEW)]
     write_table(root / "index.csv", "path,class", [(path.relative_to(root), path.parent.name) for path in paths])
+
+
+def write_own_photos(root: Path) -> None:
+    """A folder of photos for each of two classes: as many to learn from as to hold out, which an export wants eight of."""
+    for place, name in enumerate(("heron", "stork")):
+        for is_held_out in (False, True):
+            for stem in islice(_names(f"{name}/", is_held_out=is_held_out), FEW // 2):
+                _write(root / f"{stem}.png", place)
 
 
 def _names(start: str, end: str = "", *, is_held_out: bool) -> Iterator[str]:

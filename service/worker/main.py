@@ -116,27 +116,36 @@ def check_way(settings: Settings) -> None:
         NoGateway: no way to one is named.
         RedisUnusable: the named one is none.
     """
-    if settings.socket is not None:
-        return
+    if settings.socket is None:
+        check_redis(_redis_url(settings))
+
+
+def _redis_url(settings: Settings) -> str:
+    """The Redis of a worker without a socket.
+
+    Raises:
+        NoGateway: it has neither.
+    """
     if settings.redis_url is None:
         raise NoGateway(
             "No gateway is named: set FIELDMARK_SOCKET to the socket of one on this host, or FIELDMARK_REDIS_URL to the "
             "Redis that links hosts."
         )
-    check_redis(settings.redis_url)
+    return settings.redis_url
 
 
 def _connect(settings: Settings, process: str) -> WorkerBus:
     """Reach the gateway of this host, or where none is named those of other hosts, which know this process by its word.
 
     Raises:
+        NoGateway: no way to one is named.
         OSError: there is none now.
     """
     if settings.socket is not None:
         return LocalWorkerBus.connect(settings.socket)
     from service.bus.redis.worker import RedisWorkerBus
 
-    return RedisWorkerBus(settings.redis_url or "", process=process)
+    return RedisWorkerBus(_redis_url(settings), process=process)
 
 
 def _settle_memory() -> None:

@@ -6,7 +6,7 @@ that serves its bundle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -44,28 +44,27 @@ class Grounder(Protocol):
 class Answered:
     """Items with what was answered: boxes, their IoU with the target (0 without one), logits [n, 2]."""
 
-    items: list[Item]
+    items: Sequence[Item]
     boxes: list[Box]
     iou: Floats
     conf: Floats
 
 
-def ask_all(items: Iterable[Item], grounder: Grounder, advance: Callable[[int], None]) -> Answered:
-    """Put all items to a grounder, the expressions about one photo together."""
-    by_photo: dict[Path, list[Item]] = {}
-    for item in items:
-        by_photo.setdefault(item.path, []).append(item)
-    asked: list[Item] = []
-    boxes: list[Box] = []
-    conf: list[Floats] = []
-    for path, about in by_photo.items():
-        found = grounder(path, [item.text for item in about])
-        asked += about
-        boxes += found.boxes
-        conf.append(found.conf)
-        advance(len(about))
-    covered = [iou_of(item.box, box) for item, box in zip(asked, boxes, strict=True)]
-    return Answered(asked, boxes, np.array(covered), np.concatenate(conf) if conf else np.zeros((0, 2)))
+def ask_all(items: Sequence[Item], grounder: Grounder, advance: Callable[[int], None]) -> Answered:
+    """Put all items to a grounder, the expressions about one photo together; the answers have the items' order."""
+    by_photo: dict[Path, list[int]] = {}
+    for place, item in enumerate(items):
+        by_photo.setdefault(item.path, []).append(place)
+    boxes: list[Box] = [(0.0, 0.0, 0.0, 0.0)] * len(items)
+    conf = np.zeros((len(items), 2))
+    for path, places in by_photo.items():
+        found = grounder(path, [items[place].text for place in places])
+        for place, box in zip(places, found.boxes, strict=True):
+            boxes[place] = box
+        conf[places] = found.conf
+        advance(len(places))
+    covered = [iou_of(item.box, box) for item, box in zip(items, boxes, strict=True)]
+    return Answered(items, boxes, np.array(covered), conf)
 
 
 def iou_of(truth: Box | None, box: Box) -> float:

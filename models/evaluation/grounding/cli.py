@@ -18,6 +18,7 @@ from models.training.cli import Limit, explained
 if TYPE_CHECKING:
     from models.evaluation.grounding.answers import Answered, Grounder, Located
     from models.evaluation.grounding.floors import Detector
+    from models.evaluation.grounding.items import Item
     from models.evaluation.grounding.table import Row
 
 _LEAST = 1e-4  # of a probability, which is told with four digits
@@ -44,18 +45,24 @@ def evaluate_grounding(
     """
     with explained():
         from models.evaluation.grounding import senses
+        from models.evaluation.grounding.answers import ask_all
         from models.evaluation.grounding.floors import Detector
         from models.evaluation.grounding.report import read_answers, write_answers
         from models.evaluation.grounding.table import compared, presence_of, rows_of, to_markdown
+        from models.progress import progress_bar
 
+        grounder = _grounder(run, bundle)
         seeing = Detector(detector) if detector is not None else None
-        with TemporaryDirectory() as mirrored:
-            answered = _ask(_grounder(run, bundle), data, people, limit, Path(mirrored))
+        with TemporaryDirectory() as mirrored, progress_bar() as bar:
+            items = _items(data, people, limit, Path(mirrored))
+            other = read_answers(against, items) if against is not None else None
+            task = bar.add_task("asking", total=len(items))
+            answered = ask_all(items, grounder, lambda count: bar.advance(task, count))
         rows = rows_of(answered)
         text = to_markdown([*rows, *_floors(answered, data, seeing)], presence_of(answered))
         text += f"\n{senses.to_markdown(senses.senses_of(answered))}"
-        if against is not None:
-            text += f"\n{compared(rows, rows_of(read_answers(against, answered.items)), against.name)}"
+        if against is not None and other is not None:
+            text += f"\n{compared(rows, rows_of(other), against.name)}"
         if out is not None:
             write_answers(out, answered, text)
         sys.stdout.write(text)
@@ -111,12 +118,11 @@ class EngineGrounder:
         return Located(boxes, np.log(sure / (1 - sure)))
 
 
-def _ask(grounder: Grounder, data: Path, people: Path | None, limit: int | None, mirrored: Path) -> Answered:
-    from models.evaluation.grounding.answers import ask_all
+def _items(data: Path, people: Path | None, limit: int | None, mirrored: Path) -> list[Item]:
+    """All that is asked: the test, with words shuffled and photos mirrored, what was written by hand, and by people."""
     from models.evaluation.grounding.items import absent_items, hand_items, people_items, shuffled_items, test_items
     from models.evaluation.grounding.senses import mirrored_items
     from models.evaluation.grounding.test_set import read_test_set
-    from models.progress import progress_bar
     from models.training.voc import read_voc
 
     items = test_items(read_test_set()[:limit], data)
@@ -125,9 +131,7 @@ def _ask(grounder: Grounder, data: Path, people: Path | None, limit: int | None,
     items += absent_items([scene for scene in read_voc(data) if scene.split == "test"][:limit])
     if people is not None:
         items += people_items(people, "test")[:limit]
-    with progress_bar() as bar:
-        task = bar.add_task("asking", total=len(items))
-        return ask_all(items, grounder, lambda count: bar.advance(task, count))
+    return items
 
 
 def _floors(answered: Answered, data: Path, detector: Detector | None) -> list[Row]:
