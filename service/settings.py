@@ -87,7 +87,9 @@ class Settings(BaseSettings):
     max_queue_wait_ms: int = Field(1_000, ge=1, le=600_000, description="Longest predicted wait that is admitted.")
     queue_limit: int = Field(512, ge=1, le=1 << 16, description="Most requests in the queue.")
     queue_limit_bytes: int = Field(256 << 20, ge=1 << 20, le=1 << 36, description="Most photo bytes in the queue.")
-    bulk_share: float = Field(0.1, ge=0, le=1, description="Least share of the capacity that bulk work gets.")
+    bulk_share: float = Field(
+        0.1, ge=0, le=1, description="Least share of the capacity that bulk work gets; nothing over HTTP is bulk yet."
+    )
     attempts_limit: int = Field(3, ge=1, le=10, description="How often a request may be sent to a worker.")
     poison_memory_s: float = Field(600.0, ge=0, description="How long a photo that crashed workers stays refused.")
 

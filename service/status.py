@@ -22,6 +22,10 @@ import select
 import signal
 import sys
 from dataclasses import dataclass
+from typing import Literal
+
+#: Why a child was started: with the service, or in the place of one that crashed, hung, grew too large or had read old bundles.
+StartReason = Literal["start", "crash", "wedge", "memory", "reload"]
 
 LINE_LIMIT_BYTES = 1024
 #: Exit status of a child whose parent is gone.

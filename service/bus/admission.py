@@ -81,7 +81,7 @@ class Admission:
         left_s = job.deadline - now
         if left_s <= 0:
             self._counters.expired += 1
-            raise DeadlineExceeded
+            raise DeadlineExceeded("The time that timeout_ms gives was over before the photo was there.")
         if self.is_closed:
             self._counters.refused["not-ready"] += 1
             raise NotReady("the service is shutting down")

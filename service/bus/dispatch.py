@@ -103,7 +103,10 @@ class Dispatcher:
             self._forecast.observe(ticket.job.route, cost_s)
         if ticket.suspect:
             self._recovery.release(worker)
-            self._recovery.acquit(ticket)
+            if result.error in DROPPED:
+                self._recovery.remember(ticket, now)
+            else:
+                self._recovery.acquit(ticket)
         if ticket.settle is None:
             self.counters.late += result.error not in DROPPED
         elif result.error == DeadlineExceeded.slug:
@@ -285,7 +288,7 @@ class Dispatcher:
 
     def _expire(self, ticket: Ticket) -> None:
         self.counters.expired += 1
-        self._withdraw(ticket, DeadlineExceeded())
+        self._withdraw(ticket, DeadlineExceeded("There was no answer within the time that timeout_ms gives."))
 
     def _poison(self, ticket: Ticket) -> None:
         if ticket.settle is not None:
@@ -295,7 +298,10 @@ class Dispatcher:
     def _withdraw(self, ticket: Ticket, answer: FieldmarkError | None = None) -> None:
         """End a job early: out of the queue, or with word to the worker that holds it."""
         self._settle(ticket, answer)
-        if self._queue.remove(ticket) or self._recovery.waiting.remove(ticket):
+        if self._queue.remove(ticket):
+            return
+        if self._recovery.waiting.remove(ticket):
+            self._recovery.remember(ticket, self._clock())
             return
         for worker in self._workers:
             if ticket.number in worker.held:

@@ -7,12 +7,13 @@ copied into it. Times are seconds of the host's monotonic clock, which all proce
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
 from service.answers import Parameters
 from service.catalog import RouteInfo
+from service.status import StartReason
 
 CREDIT_LIMIT = 4096  # requests one worker may hold
 LANES_LIMIT = 1024
@@ -53,7 +54,7 @@ class Hello(msgspec.Struct, frozen=True):
     credit: Annotated[int, msgspec.Meta(ge=1, le=CREDIT_LIMIT)]
     routes: Annotated[list[RouteInfo], msgspec.Meta(max_length=ROUTES_LIMIT)]
     catalog: bytes
-    started_because: Literal["start", "crash", "wedge", "memory", "reload"] = "start"
+    started_because: StartReason = "start"
     slow_paths: Annotated[list[str], msgspec.Meta(max_length=SLOW_PATHS_LIMIT)] = []
 
 

@@ -83,6 +83,10 @@ class Recovery:
         ticket.suspect = False
         self.memory.clear(ticket.images)
 
+    def remember(self, ticket: Ticket, now: float) -> None:
+        """The suspect goes without having been tried: it is one again when it comes again."""
+        self.memory.record(ticket.images, Verdict.SUSPECT, now)
+
     def judge(self, tickets: Sequence[Ticket], now: float) -> list[Ticket]:
         """Decide about what a crashed worker held; gives the guilty, and makes the others suspects.
 
@@ -94,7 +98,7 @@ class Recovery:
             if ticket.suspect:
                 self.memory.record(ticket.images, Verdict.POISON, now)
             elif ticket.settle is None:
-                self.memory.record(ticket.images, Verdict.SUSPECT, now)
+                self.remember(ticket, now)
             else:
                 ticket.suspect = True
         return guilty

@@ -18,7 +18,7 @@ from service.cli.pictures import Pictures
 from service.cli.results import CsvWriter, JsonWriter, Result, TextWriter, Writer
 from service.errors import FieldmarkError
 from service.settings import read_settings
-from service.words import read_question
+from service.words import read_question, read_text
 
 if TYPE_CHECKING:
     from service.engine import Engine
@@ -85,7 +85,7 @@ def classify(
         check_place("--out", out)
     if expression is not None:
         expression = read_question(expression, "--expression")
-    said = _read_text(text)
+    said = (read_text("--text", text) or None) if text is not None else None
     engine = open_engine(settings)
     parameters = Parameters(
         top_k=top_k or (1 if form is Format.CSV else TOP_K), explain=pictures is not None, text=said
@@ -114,16 +114,6 @@ def _choose_form(form: Format | None, photos: Sequence[Path], *, json: bool) -> 
     if json:
         return Format.JSONL
     return form or (Format.CSV if any(path.is_dir() for path in photos) else Format.TEXT)
-
-
-def _read_text(text: str | None) -> str | None:
-    """Take a text as the service does: a blank one is none."""
-    from models.text import TEXT_CHARACTERS_LIMIT
-
-    said = (text or "").strip()
-    if len(said) > TEXT_CHARACTERS_LIMIT:
-        raise typer.BadParameter(f"--text has {len(said):,} characters; at most {TEXT_CHARACTERS_LIMIT:,} are read")
-    return said or None
 
 
 def _write_portion(

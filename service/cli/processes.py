@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 from service.logs import configure
 from service.settings import Settings, SettingsError, read_inherited, read_settings
-from service.status import StatusPipe, die_with_parent
+from service.status import StartReason, StatusPipe, die_with_parent
 from service.supervisor.checks import StartRefused, as_variable, check_address, check_ports
-
-StartedBecause = Literal["start", "crash", "wedge", "memory", "reload"]
 
 _SETTINGS = """Its settings come from FIELDMARK_* and fieldmark.toml; `fieldmark settings` lists them all. Most needed:
 
@@ -41,7 +39,7 @@ host apart. `fieldmark serve` runs a gateway and its workers.
   FIELDMARK_SOCKET      the socket of a gateway of this host
   FIELDMARK_REDIS_URL   or the Redis at which it finds gateways of other hosts
 
-`--status-fd N` and `--started-because {"|".join(get_args(StartedBecause))}` are what `fieldmark serve` says to it: a pipe
+`--status-fd N` and `--started-because {"|".join(get_args(StartReason))}` are what `fieldmark serve` says to it: a pipe
 that is told how it is, and why it was started.""",
 }
 
@@ -52,7 +50,7 @@ class ProcessArguments:
 
     index: int | None = None
     status_fd: int | None = None
-    started_because: StartedBecause = "start"
+    started_because: StartReason = "start"
 
 
 def run_process(arguments: list[str]) -> int:
@@ -100,9 +98,9 @@ def parse_arguments(arguments: list[str]) -> ProcessArguments:
             reason = value
         else:
             raise ValueError(f"{command} does not know {option}{_set_otherwise(option)}")
-    if reason not in get_args(StartedBecause):
-        raise ValueError(f"--started-because {reason!r} is not one of {', '.join(get_args(StartedBecause))}")
-    return ProcessArguments(index, status_fd, cast("StartedBecause", reason))
+    if reason not in get_args(StartReason):
+        raise ValueError(f"--started-because {reason!r} is not one of {', '.join(get_args(StartReason))}")
+    return ProcessArguments(index, status_fd, cast("StartReason", reason))
 
 
 def _set_otherwise(option: str) -> str:

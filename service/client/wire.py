@@ -101,7 +101,7 @@ def decode(response: httpx.Response, kind: type[Reply]) -> Reply:
     """
     try:
         return msgspec.json.decode(response.content, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UnexpectedAnswer(f"The answer of {response.url.path} cannot be read: {error}.") from None
 
 
@@ -152,9 +152,9 @@ def _part(raw: msgspec.Raw | UnsetType, kind: type[Reply], response: httpx.Respo
         return UNSET
     try:
         return msgspec.json.decode(raw, type=PartProblem)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeDecodeError):
         pass
     try:
         return msgspec.json.decode(raw, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UnexpectedAnswer(f"The answer of {response.url.path} cannot be read: {error}.") from None

@@ -57,7 +57,8 @@ def draw_photo(encoded: bytes | memoryview, side_px: int = SIDE_PX) -> Image.Ima
     scale = min(side_px, max(longer, LEAST_SIDE_PX)) / longer
     if scale == 1:
         return picture
-    return picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.BICUBIC)
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def spread_cells(

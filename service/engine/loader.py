@@ -10,12 +10,9 @@ from pathlib import Path
 
 from models.manifest import BundleError, Manifest
 from service.engine.backends.base import Backend, DeviceError
-from service.engine.backends.providers import PROFILE_BATCHES
+from service.engine.backends.providers import RUN_LIMIT
 from service.engine.bundle import Bundle, load_bundle
 from service.settings import Arithmetic, Device
-
-#: The most photos in one run of a graph: it bounds the memory of activations.
-BATCH_LIMIT = PROFILE_BATCHES[-1]
 
 
 class Loader:
@@ -46,7 +43,7 @@ class Loader:
             BundleError: with every fault found.
             DeviceError: the device cannot be used.
         """
-        return load_bundle(folder, self._choose_backend, BATCH_LIMIT, self._arithmetic)
+        return load_bundle(folder, self._choose_backend, RUN_LIMIT, self._arithmetic)
 
     def _choose_backend(self, manifest: Manifest) -> Backend:
         if manifest.backend == "onnx":

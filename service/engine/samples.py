@@ -14,7 +14,7 @@ import numpy as np
 
 from models.manifest import Manifest
 from service.engine.backends.base import Array, Border, EngineError, Graph, Session
-from service.engine.backends.providers import PROFILE_BATCHES
+from service.engine.backends.providers import RUN_LIMIT
 from service.engine.borders import FEATURES, inputs_of, words_of
 
 SAMPLES_LIMIT = 64
@@ -22,7 +22,7 @@ SAMPLES_LIMIT = 64
 COMPUTES_INT8 = "int8 arithmetic"
 #: Largest distance of an output from the sample's, absolute and relative: another processor rounds otherwise.
 TOLERANCES = {"fp32": 1e-3, "fp16": 3e-2, "int8": 3e-1, COMPUTES_INT8: 3e-1}
-GPU_WARM_UP_BATCHES = (1, 2, 4, 8, PROFILE_BATCHES[-1])
+GPU_WARM_UP_BATCHES = (1, 2, 4, 8, RUN_LIMIT)
 #: Without one of these expected, a sample checks nothing.
 _TOLD = {"classify": "logits", "route": "logits", "answer": "logits", "ground": "box", "locate": "scores"}
 

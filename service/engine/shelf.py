@@ -139,8 +139,14 @@ class Shelf:
 
 
 def _bytes_of(place: Place) -> int:
-    """What is large comes first, so that no thread begins with it when the others are done."""
-    return -sum(path.stat().st_size for path in place.folder.iterdir())
+    """What is large comes first, so that no thread begins with it when the others are done.
+
+    What cannot be read comes last: to say so is the loader's part.
+    """
+    try:
+        return -sum(path.stat().st_size for path in place.folder.iterdir())
+    except OSError:
+        return 0
 
 
 def _by_mark(manifest: Manifest) -> tuple[bool, str]:

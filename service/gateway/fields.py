@@ -33,7 +33,7 @@ Given = Mapping[str, Value]
 _DOMAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _MODEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}(@[A-Za-z0-9][A-Za-z0-9.+!_-]{0,63})?")
 _WHOLE = re.compile(r"[0-9]{1,9}")
-_DECIMAL = re.compile(r"[0-9]?\.[0-9]{1,9}")
+_DECIMAL = re.compile(r"[0-9]?\.[0-9]{1,17}")  # as many digits as a float may need
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False}
 
 

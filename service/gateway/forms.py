@@ -21,6 +21,10 @@ IMAGE = "image"
 IMAGES = "images"
 IMAGES_LIMIT = 5
 FIELDS_LIMIT = 32
+PART_HEADERS_LIMIT = 8
+PART_HEADER_LIMIT_BYTES = 4096
+#: What msgspec raises, the second for a text that is not UTF-8.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
 
 
 @dataclass(slots=True)
@@ -63,6 +67,8 @@ class MultipartForm:
                     "on_part_end": self._end_part,
                     "on_end": self._end,
                 },
+                max_header_count=PART_HEADERS_LIMIT,
+                max_header_size=PART_HEADER_LIMIT_BYTES,
             )
         except FormParserError:
             raise BadRequest(f"The multipart boundary has {len(boundary)} bytes; at most 256 are allowed.") from None
@@ -72,7 +78,10 @@ class MultipartForm:
         try:
             self._parser.write(data)
         except FormParserError:
-            raise BadRequest("The multipart body does not follow its boundary.") from None
+            raise BadRequest(
+                f"The multipart body does not follow its boundary, or a part has more than {PART_HEADERS_LIMIT} header lines "
+                f"or one of more than {PART_HEADER_LIMIT_BYTES:,} bytes."
+            ) from None
 
     def finish(self) -> Form:
         """Give the form, now that the body is over."""
@@ -144,7 +153,7 @@ def read_json(body: bytes, field_limit_bytes: int) -> Form:
         parts = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
         raise BadRequest('The JSON body is not an object: send {"image": "<base64>", ...}.') from None
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadRequest("The body is not JSON.") from None
     if len(parts) > FIELDS_LIMIT:
         raise BadRequest(f"The JSON object has {len(parts)} fields; at most {FIELDS_LIMIT} are allowed.")
@@ -164,6 +173,8 @@ def read_json(body: bytes, field_limit_bytes: int) -> Form:
 def _value(name: str, raw: msgspec.Raw) -> Value:
     try:
         value: Value = msgspec.json.decode(raw, type=Value)
+    except UnicodeDecodeError:
+        raise _not_utf8(name) from None
     except msgspec.MsgspecError:
         raise InvalidParameter(
             f"Field {name[:64]!r} must be a text, a number, true or false, a list of texts, or an object of these."
@@ -174,7 +185,7 @@ def _value(name: str, raw: msgspec.Raw) -> Value:
 def _read_images(raw: msgspec.Raw) -> list[bytes]:
     try:
         images = msgspec.json.decode(raw, type=list[msgspec.Raw])
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         raise BadRequest("Field 'images' must be a list of texts in base64.") from None
     if len(images) > IMAGES_LIMIT:
         raise _too_many_images()
@@ -184,7 +195,7 @@ def _read_images(raw: msgspec.Raw) -> list[bytes]:
 def _from_base64(name: str, raw: msgspec.Raw) -> bytes:
     try:
         text = msgspec.json.decode(raw, type=str)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         raise BadRequest(f"Field {name!r} must be a text in base64.") from None
     if text.startswith("data:"):
         raise BadRequest(f"Field {name!r} is a data: URL; send only what follows its comma.")
@@ -206,4 +217,8 @@ def _as_text(name: str, content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise InvalidParameter(f"Field {name[:64]!r} is not UTF-8.") from None
+        raise _not_utf8(name) from None
+
+
+def _not_utf8(name: str) -> InvalidParameter:
+    return InvalidParameter(f"Field {name[:64]!r} is not UTF-8.")

@@ -258,7 +258,10 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _bound_body(self) -> None:
         if self._message_bytes > _CHUNK_OVERHEAD * self._limits.body_bytes + _READ_BYTES:
-            self._refuse(TooLarge(f"The body and its framing have more than {self._message_bytes} bytes."))
+            limit = self._limits.body_bytes
+            self._refuse(
+                TooLarge(f"The body and its framing have {self._message_bytes} bytes; a body may have {limit}.")
+            )
         elif not self._alarm.is_set:
             self._alarm.set(self._limits.body_timeout_s, self._give_up_body)
 

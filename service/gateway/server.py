@@ -101,7 +101,7 @@ class GatewayServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the drain at the first signal; end it at the second of a kind."""
         self.should_exit = True
-        self.force_exit = sig in self._signals_seen
+        self.force_exit |= sig in self._signals_seen
         self._signals_seen.add(sig)
 
 

@@ -136,7 +136,7 @@ def read_inference(body: bytes, json_length: bytes | None, size_px: int) -> Infe
     try:
         request = msgspec.json.decode(text, type=InferenceRequest)
     except msgspec.ValidationError as error:
-        raise BadRequest(f"The JSON is no inference request: {error}.") from None
+        raise BadRequest(f"The JSON is no inference request: {_place(error)} is not as the protocol has it.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadRequest("The inference request is not JSON.") from None
     if len(request.inputs) != 1:
@@ -267,7 +267,14 @@ def _decode_data(tensor: Tensor, kind: Any) -> Any:
     try:
         return msgspec.json.decode(tensor.data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadRequest(f"The data of input {tensor.name!r} cannot be read: {error}.") from None
+        raise BadRequest(
+            f"The data of input {tensor.name!r} cannot be read: {_place(error)} in it is not as its shape and datatype say."
+        ) from None
+
+
+def _place(error: Exception) -> str:
+    """Where a fault was found, as a path into the JSON; `$` is all of it."""
+    return str(error).rpartition(" - at ")[2].strip("`") if " - at " in str(error) else "$"
 
 
 def _parameters(request: InferenceRequest) -> dict[str, Value]:

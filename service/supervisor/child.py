@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from service.settings import PREFIX, Settings, to_environment
-from service.status import StatusReader
+from service.status import StartReason, StatusReader
 
 Role = Literal["gateway", "worker"]
-Reason = Literal["start", "crash", "wedge", "memory", "reload"]
 
 _STDERR = 2
 #: Libraries below the engine must not start threads of their own beside the lanes.
@@ -62,7 +61,11 @@ class ChildProcess:
 
 
 def start_child(command: list[str], environment: Mapping[str, str]) -> ChildProcess:
-    """Start a command with `--status-fd N` added, N being the write end of its status pipe."""
+    """Start a command with `--status-fd N` added, N being the write end of its status pipe.
+
+    Raises:
+        OSError: there is no room for a process or a descriptor; nothing is left of it.
+    """
     read_fd, write_fd = os.pipe()
     try:
         process = subprocess.Popen(  # noqa: S603 - our own program, by its full path
@@ -78,7 +81,13 @@ def start_child(command: list[str], environment: Mapping[str, str]) -> ChildProc
         raise
     finally:
         os.close(write_fd)
-    return ChildProcess(process, StatusReader(read_fd))
+    try:
+        return ChildProcess(process, StatusReader(read_fd))
+    except BaseException:
+        process.kill()
+        process.wait()
+        os.close(read_fd)
+        raise
 
 
 def own_command() -> list[str]:
@@ -87,7 +96,7 @@ def own_command() -> list[str]:
     return [sys.executable, str(script)] if script.is_file() else [sys.executable, "-m", "service.cli"]
 
 
-def child_command(role: Role, index: int, reason: Reason) -> list[str]:
+def child_command(role: Role, index: int, reason: StartReason) -> list[str]:
     """Spell the command line of a child."""
     if role == "gateway":
         return [*own_command(), "gateway"]

@@ -19,9 +19,10 @@ from service.bus.folder import NAME_BYTES, HeldFolder, fresh_socket, remove_aban
 from service.logs import get_logger, is_text
 from service.machine import visible_gpus
 from service.settings import Settings, unknown_variables
+from service.status import StartReason
 from service.stores import StoreMissing, resolve_stores
 from service.supervisor.checks import StartRefused, check_start
-from service.supervisor.child import ChildProcess, Reason, Role, child_command, child_environment, start_child
+from service.supervisor.child import ChildProcess, Role, child_command, child_environment, start_child
 from service.supervisor.loop import Loop
 from service.supervisor.supervision import Supervision
 
@@ -49,7 +50,7 @@ def _run(settings: Settings) -> int:
     loop = Loop()
     gpus = place_workers(settings.workers, visible_gpus() if settings.device != "cpu" else ())
 
-    def start(role: Role, index: int, reason: Reason) -> ChildProcess:
+    def start(role: Role, index: int, reason: StartReason) -> ChildProcess:
         pinned = settings
         if supervision.address is not None:
             _, port, internal_port = supervision.address

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from service.supervisor.child import Child, Reason, Role
+from service.status import StartReason
+from service.supervisor.child import Child, Role
 
 #: Starts in a row that end before the child is ready, after which the service gives up.
 START_ATTEMPTS_LIMIT = 3
@@ -29,7 +30,7 @@ class Watch:
     heard: float
     ready_at: float | None = None
     leave_by: float | None = None
-    killed_for: Reason | None = None
+    killed_for: StartReason | None = None
     sentence: str = ""
 
 
@@ -43,7 +44,7 @@ class Slot:
     starting: Watch | None = None
     leaving: list[Watch] = field(default_factory=list)
     start_at: float | None = None
-    reason: Reason = "start"
+    reason: StartReason = "start"
     failed_starts: int = 0
     quick_ends: int = 0
 

@@ -13,8 +13,8 @@ from enum import IntEnum
 
 from service.logs import get_logger
 from service.settings import Settings
-from service.status import Message
-from service.supervisor.child import Child, Reason, Role
+from service.status import Message, StartReason
+from service.supervisor.child import Child, Role
 from service.supervisor.slots import STABLE_S, START_ATTEMPTS_LIMIT, Slot, Watch, describe_status, pause_s
 
 #: Time beyond the drain that a child has to leave before it is killed.
@@ -22,7 +22,7 @@ LEAVE_GRACE_S = 5.0
 #: Beats come every second, but a crowded machine may hold several back: this much silence is always forgiven.
 SILENCE_LEAST_S = 10.0
 
-StartChild = Callable[[Role, int, Reason], Child]
+StartChild = Callable[[Role, int, StartReason], Child]
 
 log = get_logger()
 
@@ -76,7 +76,8 @@ class Supervision:
     def begin(self) -> None:
         """Start everything; gateway and workers load side by side."""
         for slot in self._slots():
-            self._launch(slot)
+            if self._may_start():
+                self._launch(slot)
 
     def on_message(self, child: Child, message: Message) -> None:
         """Take one line of a child's status pipe."""
@@ -182,8 +183,7 @@ class Supervision:
         if self.phase is Phase.RUNNING and watch is slot.serving and slot.starting is None and slot.start_at is None:
             limit = self._settings.worker_memory_bytes
             log.warning("child_above_memory", child=slot.name, pid=watch.child.pid, used=used, limit=limit)
-            slot.reason = "memory"
-            self._launch(slot)
+            self._start_again(slot, watch, "memory")
 
     def _reload(self) -> None:
         """Begin to put a fresh worker into each place, which reads its bundles anew."""
@@ -217,10 +217,14 @@ class Supervision:
         """A serving child ended: fill its place, at once where it had been stable."""
         if not self._may_start() or slot.starting is not None:
             return
+        self._start_again(slot, watch, watch.killed_for or "crash")
+
+    def _start_again(self, slot: Slot, watch: Watch, reason: StartReason) -> None:
+        """Have the place of a child filled anew, after a pause that grows where such children do not last."""
         now = self._clock()
         is_stable = watch.ready_at is not None and now - watch.ready_at >= STABLE_S
         slot.quick_ends = 0 if is_stable else slot.quick_ends + 1
-        slot.reason = watch.killed_for or "crash"
+        slot.reason = reason
         slot.start_at = now + pause_s(slot.quick_ends)
 
     def _may_start(self) -> bool:
@@ -230,7 +234,16 @@ class Supervision:
 
     def _launch(self, slot: Slot) -> None:
         now = self._clock()
-        child = self._start(slot.role, slot.index, slot.reason)
+        try:
+            child = self._start(slot.role, slot.index, slot.reason)
+        except OSError as error:
+            log.warning("child_not_started", child=slot.name, reason=str(error))
+            if not self._is_announced:
+                self._give_up(f"{slot.name.capitalize()} cannot be started: {error}.")
+            else:  # the host lacks processes, descriptors or memory, which may pass
+                slot.quick_ends += 1
+                slot.start_at = now + pause_s(slot.quick_ends)
+            return
         slot.starting = Watch(child, since=now, heard=now)
         log.info("child_started", child=slot.name, pid=child.pid, reason=slot.reason)
 
@@ -270,7 +283,7 @@ class Supervision:
         watch.child.send_signal(signal.SIGTERM)
 
     @staticmethod
-    def _kill(watch: Watch, reason: Reason) -> None:
+    def _kill(watch: Watch, reason: StartReason) -> None:
         if watch.killed_for is None:
             watch.killed_for = reason
             watch.child.send_signal(signal.SIGKILL)

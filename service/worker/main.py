@@ -18,7 +18,6 @@ import socket
 from collections.abc import Iterator
 from functools import partial
 from types import FrameType
-from typing import Literal
 
 from service.bus.base import WorkerBus
 from service.bus.local import LocalWorkerBus
@@ -30,7 +29,7 @@ from service.engine.engine import Engine
 from service.logs import get_logger
 from service.settings import Settings
 from service.slowness import missing_instructions, watchers
-from service.status import StatusPipe
+from service.status import StartReason, StatusPipe
 from service.tracing import TracingFault, open_tracing
 from service.worker.desk import Watcher
 from service.worker.layout import Layout, choose_layout
@@ -39,15 +38,13 @@ from service.worker.pulse import Pulse
 from service.worker.serving import Event, NoGateway, Serving
 from service.worker.watchdog import Watchdog
 
-StartedBecause = Literal["start", "crash", "wedge", "memory", "reload"]
-
 #: Refusals and health answers of the gateway stay quick while all cores infer.
 NICE_ABOVE_GATEWAY = 1
 
 log = get_logger()
 
 
-def run_worker(settings: Settings, index: int, status: StatusPipe, started_because: StartedBecause) -> int:
+def run_worker(settings: Settings, index: int, status: StatusPipe, started_because: StartReason) -> int:
     """Serve until SIGTERM; gives the exit status, 0 after an ordered end."""
     events = _listen_for_signals()
     os.nice(NICE_ABOVE_GATEWAY)
@@ -63,7 +60,7 @@ def _serve(
     settings: Settings,
     index: int,
     status: StatusPipe,
-    started_because: StartedBecause,
+    started_because: StartReason,
     events: queue.SimpleQueue[Event],
 ) -> int:
     engine = Engine(
@@ -156,9 +153,7 @@ def _settle_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _introduce(
-    settings: Settings, index: int, engine: Engine, layout: Layout, started_because: StartedBecause
-) -> Hello:
+def _introduce(settings: Settings, index: int, engine: Engine, layout: Layout, started_because: StartReason) -> Hello:
     is_remote = settings.socket is None and settings.redis_url is not None
     return Hello(
         worker=f"{socket.gethostname()}:{index}" if is_remote else str(index),

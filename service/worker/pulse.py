@@ -67,9 +67,10 @@ class Pulse:
         used_bytes = self._memory()
         if used_bytes > self._memory_limit_bytes:
             self._status.memory(used_bytes)
-        heartbeat = Heartbeat(used_bytes, self._busy_ratio(), self.desk.held if self.desk else 0)
-        if self.desk:
-            self.desk.bus.heartbeat(heartbeat)
+        desk = self.desk  # the main thread takes it away when the gateway goes
+        heartbeat = Heartbeat(used_bytes, self._busy_ratio(), desk.held if desk else 0)
+        if desk:
+            desk.bus.heartbeat(heartbeat)
 
     def _busy_ratio(self) -> float:
         now, busy_s = self._clock(), self._watchdog.busy_s()

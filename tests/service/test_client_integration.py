@@ -246,6 +246,7 @@ def test_nobody_there_is_said_with_the_address() -> None:
         (b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 4\r\n\r\noops", "502 .*'text/html'"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\noops", "cannot be read"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", "missing required field"),
+        (b'HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{"id":"r\xe9d"}', "cannot be read"),
         (b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n", "302"),
         (b"HTTP/1.1 500 No\r\ncontent-type: application/problem+json\r\ncontent-length: 2\r\n\r\n{}", "cannot be read"),
         (UNKNOWN_PROBLEM, "503"),

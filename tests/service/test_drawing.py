@@ -46,7 +46,7 @@ def is_grey(part: np.ndarray) -> bool:
 
 @pytest.mark.parametrize(
     ("width", "height", "drawn"),
-    [(800, 400, 800), (3000, 1500, SIDE_PX), (60, 30, LEAST_SIDE_PX), (20_000, 40, SIDE_PX)],
+    [(800, 400, 800), (3000, 1500, SIDE_PX), (60, 30, LEAST_SIDE_PX), (20_000, 40, SIDE_PX), (4_000, 1, SIDE_PX)],
 )
 def test_a_picture_is_as_wide_as_a_person_can_use(width: int, height: int, drawn: int) -> None:
     assert draw(width, height).shape[1] == drawn

@@ -24,6 +24,8 @@ PROVIDERS: dict[Device, tuple[str, ...]] = {"cpu": (CPU,), "cuda": (CUDA,), "ten
 
 #: Batch sizes that TensorRT builds its engines for: least, best, most.
 PROFILE_BATCHES = (1, 4, 16)
+#: The most photos in one run of a graph: it bounds the memory of activations.
+RUN_LIMIT = PROFILE_BATCHES[-1]
 #: Operators that a GPU provider leaves to the CPU on purpose: they look at shapes or copy, and compute nothing.
 HOST_OPERATORS = frozenset({"MemcpyFromHost", "MemcpyToHost", "Shape", "Size"})
 NAMED_LIMIT = 10

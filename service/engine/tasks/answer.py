@@ -20,9 +20,9 @@ from models.preprocess import Photo, Pixels, fit_pixels
 from models.text.questions import EncodedQuestion, QuestionVocabulary, question_words
 from service.answers import EvidenceMap, ImageSize, ModelRef, Parameters
 from service.engine.backends.base import Array, EngineError
+from service.engine.backends.providers import RUN_LIMIT
 from service.engine.bundle import Bundle
 from service.engine.tasks.base import Finished
-from service.engine.tasks.classifier import RUN_LIMIT
 from service.engine.tasks.photos import Encoded, decode_photos, frame_of
 from service.engine.tasks.reading import PROBABILITY_DIGITS
 from service.errors import InvalidParameter

@@ -15,11 +15,12 @@ from models.calibration import Floats
 from models.preprocess import Photo
 from service.answers import ClassifyAnswer, DomainGuess, Parameters
 from service.catalog import AUTO
+from service.engine.backends.providers import RUN_LIMIT
 from service.engine.bundle import Bundle
 from service.engine.curve import LatencyCurve
 from service.engine.samples import GPU_WARM_UP_BATCHES
 from service.engine.tasks.base import Finished
-from service.engine.tasks.classifier import RUN_LIMIT, Case, Classifier
+from service.engine.tasks.classifier import Case, Classifier
 from service.engine.tasks.classify import Asked, ClassifyPlan
 from service.engine.tasks.photos import Encoded, decode_photos
 from service.engine.tasks.reading import PROBABILITY_DIGITS, Scores

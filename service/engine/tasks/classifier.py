@@ -17,16 +17,13 @@ from models.cutting import cut
 from models.preprocess import Photo, Pixels, fit_pixels
 from service.answers import ClassifyAnswer, Explanation, ImageSize, Parameters, PhotoPart
 from service.engine.backends.base import Array
-from service.engine.backends.providers import PROFILE_BATCHES
+from service.engine.backends.providers import RUN_LIMIT
 from service.engine.bundle import Bundle
 from service.engine.tasks.explaining import Explaining
 from service.engine.tasks.hearing import Heard
 from service.engine.tasks.photos import frame_of
 from service.engine.tasks.reading import Reading, Scores
 from service.engine.tasks.selection import Checklist, Selection
-
-#: The most photos in one run of a graph: it bounds the memory of activations.
-RUN_LIMIT = PROFILE_BATCHES[-1]
 
 
 class Case(msgspec.Struct, frozen=True):

@@ -21,10 +21,10 @@ from models.preprocess import Photo, Pixels, fit_pixels
 from models.text.expressions import EncodedExpression, PieceVocabulary
 from service.answers import Box, ImageSize, ModelRef, Parameters
 from service.engine.backends.base import Array, EngineError, Session
+from service.engine.backends.providers import RUN_LIMIT
 from service.engine.bundle import Bundle
 from service.engine.features import FeatureCache, Seen
 from service.engine.tasks.base import Finished
-from service.engine.tasks.classifier import RUN_LIMIT
 from service.engine.tasks.photos import BOX_DIGITS, Encoded, decode_photos
 from service.engine.tasks.reading import PROBABILITY_DIGITS
 from service.replies import GroundAnswer, Located

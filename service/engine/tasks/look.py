@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from models.preprocess import Photo
 from service.answers import ImageSize, Parameters
 from service.catalog import AUTO, task_of
+from service.engine.backends.providers import RUN_LIMIT
 from service.engine.curve import LatencyCurve
 from service.engine.tasks.base import Finished, Plan
-from service.engine.tasks.classifier import RUN_LIMIT
 from service.engine.tasks.photos import Encoded, decode_photos
 from service.errors import FieldmarkError, InvalidParameter, NotFound
 from service.replies import LookAnswer, PartProblem

@@ -18,9 +18,9 @@ from models.cutting import FINER, cut, widen
 from models.preprocess import Photo
 from service.answers import Box, ClassifyAnswer, EvidenceMap, Explanation, ImageSize, Parameters
 from service.catalog import AUTO
+from service.engine.backends.providers import RUN_LIMIT
 from service.engine.curve import LatencyCurve
 from service.engine.tasks.base import Finished
-from service.engine.tasks.classifier import RUN_LIMIT
 from service.engine.tasks.look import PhotoPlan
 from service.engine.tasks.photos import BOX_DIGITS, Encoded, decode_photos
 from service.errors import FieldmarkError, NoKnownSubject, NotFound

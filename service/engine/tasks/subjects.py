@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from service.answers import ClassifyAnswer, ImageSize, Omitted, Parameters, SubjectsAnswer
 from service.catalog import AUTO
+from service.engine.backends.providers import RUN_LIMIT
 from service.engine.curve import LatencyCurve
 from service.engine.tasks.base import Finished
-from service.engine.tasks.classifier import RUN_LIMIT
 from service.engine.tasks.look import PhotoPlan
 from service.engine.tasks.photos import Encoded
 from service.engine.tasks.subject import Found, Recognised, Sought, answer_of, look_for, recognise, seek

@@ -157,6 +157,8 @@ class InferenceApi:
         self, exchange: Exchange, route: RouteInfo, model: ModelEntry, inference: Inference
     ) -> list[Outcome]:
         ask = self.schema.read(merge_fields({"model": model.identity}, inference.parameters.items()))
+        if ask.domain is not None:
+            raise InvalidParameter(f"domain is not taken here: the path names {model.identity}.")
         if ask.parts:
             raise InvalidParameter("Neither 'expression' nor 'locate' is taken here, but by POST /v1/classify.")
         deadline = exchange.started + ask.timeout_ms / 1000

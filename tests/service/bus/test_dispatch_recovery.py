@@ -233,6 +233,27 @@ def test_a_suspect_whose_caller_left_is_tried_alone_when_it_comes_again():
     assert link.numbers == [other.ticket.number]
 
 
+@pytest.mark.parametrize("goes", ["leaves", "expires", "leaves while it is sent"])
+def test_a_suspect_that_goes_untried_is_tried_alone_when_it_comes_again(goes: str):
+    desk = Desk()
+    worker, _ = desk.join()
+    caller = desk.submit(photo=b"evil", timeout_s=1.0)
+    desk.bus.lost(worker)
+    if goes == "expires":
+        desk.at(1.0)
+    elif goes == "leaves":
+        desk.bus.leave(caller.ticket)
+    else:
+        worker, _ = desk.join()
+        desk.bus.leave(caller.ticket)
+        desk.finish(worker, 1, "client-closed")
+        desk.bus.retire(worker)
+    _, link = desk.join(credit=2)
+    desk.submit(photo=b"evil")
+    desk.submit(photo=b"good")
+    assert [request.alone for request in link.delivered] == [True]
+
+
 def test_a_suspect_that_was_answered_when_it_came_again_is_forgotten():
     desk = Desk()
     worker, _ = desk.join(credit=2)

@@ -122,8 +122,9 @@ def test_a_text_is_taken_and_answered_for(fieldmark: Run, store: Path, photos: P
     blank = fieldmark("classify", photos / "red.jpg", "--store", store, "--text", " ")
     assert blank.out == plain.out
     long = fieldmark("classify", photos / "red.jpg", "--store", store, "--text", "x" * 10_000)
-    assert long.status == 2
-    assert "10,000 characters; at most 4,000" in " ".join(long.err.split())
+    assert (long.status, long.err) == (1, "fieldmark: --text has 10,000 characters; it must be at most 4,000.\n")
+    strange = fieldmark("classify", photos / "red.jpg", "--store", store, "--text", "red\x01crown")
+    assert (strange.status, "U+0001" in strange.err) == (1, True)
 
 
 def test_explanations_are_drawn_into_a_file_or_a_folder(

@@ -50,6 +50,16 @@ def test_where_the_highest_version_is_broken_the_next_one_answers(tmp_path: Path
     assert faults(shelf) == {"colours@2.0.0": ["card.md does not have the sha256 that the manifest states"]}
 
 
+def test_a_bundle_whose_files_cannot_be_read_stops_no_other(tmp_path: Path) -> None:
+    make_bundle(tmp_path, version="1.0.0", backend="echo")
+    card = make_bundle(tmp_path, version="2.0.0", backend="echo") / "card.md"
+    card.unlink()
+    card.symlink_to(tmp_path / "nowhere")
+    shelf = fill(tmp_path)
+    assert shelf.answering == {"colours": "colours@1.0.0"}
+    assert [fault for fault in faults(shelf)["colours@2.0.0"] if "card.md" in fault]
+
+
 def test_of_two_defaults_for_a_domain_the_second_is_refused(tmp_path: Path) -> None:
     for name in ("hues", "colours"):
         make_bundle(tmp_path, name=name, backend="echo")

@@ -42,6 +42,10 @@ def _json(name: str, body: str, slug: str, said: str = "") -> BadRequestCase:
     return BadRequestCase(name, request(body=body.encode(), content_type=_JSON), slug, said)
 
 
+def _latin(name: str, body: str, slug: str, said: str) -> BadRequestCase:
+    return BadRequestCase(name, request(body=body.encode("latin-1"), content_type=_JSON), slug, said)
+
+
 def _part(name: str, content: bytes) -> bytes:
     return f'--XX\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + content + b"\r\n"
 
@@ -119,6 +123,7 @@ CASES = [
     _form("photos in both fields", _PHOTO + _part("images", JPEG) + b"--XX--", "bad-request", "'image' and 'images'"),
     _form("a text among photos", _part("images", JPEG) + _part("images", b"hi") + b"--XX--", "unsupported-media"),
     _form("a text in another encoding", _part("text", b"r\xe9d") + _PHOTO + b"--XX--", "invalid-parameter", "UTF-8"),
+    _form("a part of ten lines", b"--XX\r\n" + b"a: b\r\n" * 10 + b"\r\nx\r\n--XX--", "bad-request", "more than 8 header lines"),
     _form("a part without a name", b"--XX\r\n\r\nx\r\n--XX--", "bad-request", "name"),
     _form("a huge field", _part("text", bytes(FIELD_LIMIT + 1)) + _PHOTO + b"--XX--", "too-large", str(FIELD_LIMIT)),
     _form("a thousand fields", b"".join(_part(f"f{i}", b"") for i in range(1000)) + b"--XX--", "bad-request", "32"),
@@ -130,6 +135,10 @@ CASES = [
     _form("a form that is none", b"domain=birds", "bad-request"),
     # JSON.
     _json("no JSON", "image", "bad-request", "not JSON"),
+    _latin("a name in another encoding", '{"imag\xe9": ""}', "bad-request", "not JSON"),
+    _latin("a value in another encoding", f'{{"image": "{_BASE64}", "text": "r\xe9d"}}', "invalid-parameter", "UTF-8"),
+    _latin("base64 in another encoding", '{"image": "r\xe9d"}', "bad-request", "base64"),
+    _latin("photos in another encoding", '{"images": ["r\xe9d"]}', "bad-request", "base64"),
     _json("half of JSON", '{"image": "', "bad-request", "not JSON"),
     _json("a list", f'["{_BASE64}"]', "bad-request", "not an object"),
     _json("JSON without a photo", "{}", "bad-request", "no photo"),

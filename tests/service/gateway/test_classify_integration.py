@@ -142,6 +142,11 @@ def test_a_trace_is_handed_on() -> None:
     assert bus.arrived.get(timeout=WAIT_S).traceparent is None
 
 
+def test_a_length_may_begin_with_more_zeros_than_python_reads(gateway: RunningGateway) -> None:
+    answer = gateway.ask(request(content_type="image/jpeg", content_length="0" * 5000 + str(len(JPEG))))
+    assert answer.status == 200
+
+
 def test_the_time_counts_from_the_request_and_ends_in_504() -> None:
     with RunningGateway(FakeBus(rule=lambda job: None)) as gateway, gateway.client() as client:
         answer = client.post("/v1/classify", params={"timeout_ms": 30}, content=JPEG)

@@ -163,6 +163,7 @@ def test_the_clients_time_is_the_deadline() -> None:
         ("birds", {"model_version": "9"}, "404", "'birds@9' does not exist"),
         ("Birds!", {}, "422", "must be name or name@version"),
         ("birds", {"parameters": {"model": "birds"}}, "422", "given twice"),
+        ("birds", {"parameters": {"domain": "birds"}}, "422", "domain is not taken here: the path names birds@1.0.0"),
         ("birds", {"parameters": {"flavour": "sour"}}, "422", '"flavour"'),
         ("birds", {"priority": 1}, "422", '"priority"'),
         ("birds", {"outputs": [triton.InferRequestedOutput("logits")]}, "422", "no output 'logits'"),

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from service.settings import Settings
-from service.status import Message
-from service.supervisor.child import Reason, Role
+from service.status import Message, StartReason
+from service.supervisor.child import Role
 from service.supervisor.supervision import Supervision
 
 
@@ -17,7 +17,7 @@ class FakeChild:
     pid: int
     role: Role
     index: int
-    reason: Reason
+    reason: StartReason
     signals: list[int] = field(default_factory=list)
 
     def send_signal(self, number: int) -> None:
@@ -27,10 +27,11 @@ class FakeChild:
 class Stage:
     """A supervision on a clock that stands still until the test moves it, with every child it started in order."""
 
-    def __init__(self, workers: int, **settings: Any) -> None:
+    def __init__(self, workers: int, fault: OSError | None = None, **settings: Any) -> None:
         self.now = 1000.0
         self.children: list[FakeChild] = []
         self.announced: list[tuple[str, int, int]] = []
+        self.fault = fault  # what a start ends with
         self.supervision = Supervision(
             Settings(**settings),
             workers,
@@ -40,7 +41,9 @@ class Stage:
         )
         self.supervision.begin()
 
-    def _start(self, role: Role, index: int, reason: Reason) -> FakeChild:
+    def _start(self, role: Role, index: int, reason: StartReason) -> FakeChild:
+        if self.fault is not None:
+            raise self.fault
         child = FakeChild(len(self.children) + 1, role, index, reason)
         self.children.append(child)
         return child
@@ -89,7 +92,7 @@ class Stage:
 
 @pytest.fixture
 def stage() -> Callable[..., Stage]:
-    def build(workers: int = 1, **settings: Any) -> Stage:
-        return Stage(workers, **settings)
+    def build(workers: int = 1, **options: Any) -> Stage:
+        return Stage(workers, **options)
 
     return build

@@ -1,10 +1,11 @@
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from service.settings import Settings
-from service.supervisor.child import child_command, child_environment, own_command
+from service.supervisor.child import child_command, child_environment, own_command, start_child
 
 
 def test_ps_shows_what_a_child_is() -> None:
@@ -29,3 +30,20 @@ def test_a_worker_has_its_gpu_and_one_thread_in_each_library() -> None:
     environment = child_environment(Settings(), "worker", "GPU-5f3a", {"CUDA_VISIBLE_DEVICES": "0,1"})
     assert environment["CUDA_VISIBLE_DEVICES"] == "GPU-5f3a"
     assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "1"
+
+
+def test_nothing_is_left_of_a_child_that_cannot_be_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def refuse(pid: int) -> int:
+        started.append(pid)
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    before = sorted(Path("/proc/self/fd").iterdir())
+    with pytest.raises(OSError, match="Too many open files"):
+        start_child([sys.executable, "-c", "import time; time.sleep(60)"], {})
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
+    (pid,) = started
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from service.settings import Settings
-from service.supervisor.child import ChildProcess, Reason, Role, start_child
+from service.status import StartReason
+from service.supervisor.child import ChildProcess, Role, start_child
 from service.supervisor.loop import Loop
 from service.supervisor.supervision import Phase, Supervision
 
@@ -44,7 +45,7 @@ class Theatre:
 
     def __init__(self, **roles: list[str]) -> None:
         self.roles = roles
-        self.started: list[tuple[Role, Reason, ChildProcess]] = []
+        self.started: list[tuple[Role, StartReason, ChildProcess]] = []
         self.loop = Loop()
         self.supervision = Supervision(Settings(), 1, self._start, time.monotonic, self._announce)
 
@@ -55,7 +56,7 @@ class Theatre:
         if self.on_ready:
             self.on_ready()
 
-    def _start(self, role: Role, index: int, reason: Reason) -> ChildProcess:
+    def _start(self, role: Role, index: int, reason: StartReason) -> ChildProcess:
         acts = self.roles[role]
         act = acts.pop(0) if len(acts) > 1 else acts[0]
         child = start_child([sys.executable, "-c", CHILD, act], os.environ)

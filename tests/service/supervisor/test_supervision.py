@@ -171,9 +171,11 @@ def test_a_short_stall_limit_does_not_make_a_late_beat_deadly(stage: BuildStage)
 def test_a_worker_above_its_memory_is_drained_only_when_its_successor_is_ready(stage: BuildStage) -> None:
     at = stage()
     at.all_ready()
+    at.live(STABLE_S)
     old = at.worker()
     at.say(old, "memory", "5000000000")
     at.say(old, "memory", "5000000001")
+    at.wait(0)
     new = at.worker()
     assert (len(at.children), new.reason, old.signals) == (3, "memory", [])
     at.ready(new)
@@ -183,11 +185,48 @@ def test_a_worker_above_its_memory_is_drained_only_when_its_successor_is_ready(s
     assert len(at.children) == 3
 
 
+def test_workers_that_soon_outgrow_their_bound_are_replaced_ever_more_seldom(stage: BuildStage) -> None:
+    at = stage()
+    at.all_ready()
+    pauses = []
+    for _ in range(4):
+        worker, children = at.worker(), len(at.children)
+        at.say(worker, "memory", "5000000000")
+        pauses.append(at.supervision.seconds_to_due())
+        at.say(worker, "memory", "5000000000")
+        assert len(at.children) == children
+        at.say(at.gateway, "beat")
+        at.wait(pauses[-1])
+        at.ready(at.worker())
+        at.end(worker, 0)
+    assert pauses == [0.25, 0.5, 1, 2]
+
+
+def test_a_child_that_cannot_be_started_is_tried_again_and_the_others_serve_on(stage: BuildStage) -> None:
+    at = stage(workers=2)
+    at.all_ready()
+    at.fault = OSError(24, "Too many open files")
+    at.end(at.worker(0), -9)
+    at.live(2 * PAUSE_LIMIT_S)
+    assert (at.supervision.failure, at.gateway.signals, len(at.children)) == (None, [], 3)
+    at.fault = None
+    at.live(PAUSE_LIMIT_S)
+    assert (at.worker(0).reason, len(at.children)) == ("crash", 4)
+
+
+def test_a_service_of_which_nothing_can_be_started_says_why_and_ends(stage: BuildStage) -> None:
+    at = stage(fault=OSError(11, "Resource temporarily unavailable"))
+    assert (at.supervision.exit_status, at.children) == (1, [])
+    assert at.supervision.failure == "Gateway cannot be started: [Errno 11] Resource temporarily unavailable."
+
+
 def test_a_drained_worker_that_does_not_leave_is_killed(stage: BuildStage) -> None:
     at = stage(drain_timeout_s=8)
     at.all_ready()
+    at.live(STABLE_S)
     old = at.worker()
     at.say(old, "memory", "5000000000")
+    at.wait(0)
     at.ready(at.worker())
     at.wait(8 + LEAVE_GRACE_S)
     assert old.signals == [SIGTERM, SIGKILL]
@@ -196,8 +235,10 @@ def test_a_drained_worker_that_does_not_leave_is_killed(stage: BuildStage) -> No
 def test_a_successor_that_fails_is_tried_again_while_the_old_worker_serves_on(stage: BuildStage) -> None:
     at = stage()
     at.all_ready()
+    at.live(STABLE_S)
     old = at.worker()
     at.say(old, "memory", "5000000000")
+    at.wait(0)
     for _ in range(START_ATTEMPTS_LIMIT + 1):
         at.end(at.worker(), 1)
         at.live(PAUSE_LIMIT_S + 1)
@@ -207,8 +248,10 @@ def test_a_successor_that_fails_is_tried_again_while_the_old_worker_serves_on(st
 def test_a_worker_that_crashes_while_its_successor_starts_is_not_started_a_third_time(stage: BuildStage) -> None:
     at = stage()
     at.all_ready()
+    at.live(STABLE_S)
     old = at.worker()
     at.say(old, "memory", "5000000000")
+    at.wait(0)
     at.end(old, -9)
     at.wait(1)
     at.ready(at.worker())

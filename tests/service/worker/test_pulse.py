@@ -91,3 +91,23 @@ def test_memory_above_the_bound_is_told_to_the_supervisor() -> None:
 
 def test_resident_memory_is_that_of_a_python_process() -> None:
     assert 4 << 20 < resident_bytes() < 64 << 30
+
+
+def test_a_gateway_that_goes_during_a_beat_ends_no_pulse() -> None:
+    class Hasty(Pulse):
+        """Its desk is gone when it is looked at a second time."""
+
+        @property
+        def desk(self) -> Desk | None:
+            return self._desks.pop() if self._desks else None
+
+        @desk.setter
+        def desk(self, desk: Desk | None) -> None:
+            self._desks = [desk] if desk else []
+
+    patient, bus = Patient(), MemoryBus()
+    pulse = Hasty(Notes(), patient.watchdog, 2, LIMIT, clock=patient.clock, memory=lambda: 10)
+    pulse.desk = Desk(bus)
+    pulse.beat()
+    pulse.beat()
+    assert len(bus.heartbeats) == 1
