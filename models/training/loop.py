@@ -27,6 +27,7 @@ from models.training.views import Batch
 
 STATE_NAME = "state.pt"
 HISTORY_NAME = "history.jsonl"
+_POSITIONS = frozenset({"position", "positions"})
 
 
 class Movable(Protocol):
@@ -218,13 +219,18 @@ def _rate(name: str, schedule: Schedule) -> float:
     return next((factor for prefix, factor in schedule.rates if name.startswith(prefix)), usual)
 
 
+def _decays(name: str, parameter: nn.Parameter) -> bool:
+    """Norms, biases and tables of positions do not: what adds to every input has no scale that could be too large."""
+    return parameter.ndim > 1 and not _POSITIONS & set(name.split("."))
+
+
 def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:
-    """Backbone, new layers and those with a factor of their own at their rates; norms and biases without weight decay."""
+    """Backbone, new layers and those with a factor of their own at their rates, some without weight decay."""
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             factor = _rate(name, schedule)
-            groups.setdefault((factor, parameter.ndim > 1), []).append(parameter)
+            groups.setdefault((factor, _decays(name, parameter)), []).append(parameter)
     return [
         {
             "params": parameters,

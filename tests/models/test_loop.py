@@ -17,6 +17,7 @@ from torch import nn
 from models.training.loop import HISTORY_NAME, Run, parameter_groups
 from models.training.losses import Moment, soft_cross_entropy
 from models.training.views import Batch
+from models.vit import VisionTransformer, ViTShape
 from tests.photosets import RECIPE
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -103,6 +104,18 @@ def test_the_head_learns_faster_and_norms_and_biases_do_not_decay(net: Net, tmp_
         (2.0, SCHEDULE.weight_decay): {True},
         (2.0, 0.0): {False},
     }
+
+
+def test_tables_of_positions_do_not_decay() -> None:
+    places = nn.ModuleDict({"backbone": VisionTransformer(ViTShape(16, 8, 8, 1, 2)), "positions": nn.Embedding(4, 8)})
+    fixed = {
+        id(weight)
+        for group in parameter_groups(places, SCHEDULE)
+        if not group["weight_decay"]
+        for weight in group["params"]
+    }
+    kept = {name for name, weight in places.named_parameters() if id(weight) in fixed and weight.ndim > 1}
+    assert kept == {"backbone.position", "positions.weight"}
 
 
 def test_a_parameter_may_have_a_rate_of_its_own(net: Net) -> None:
