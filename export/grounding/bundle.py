@@ -61,8 +61,9 @@ def export_grounding_bundle(order: GroundOrder) -> Path:
         BundleError: a graph or the folder breaks a rule.
     """
     trained = load_grounding(order.run)
-    if not trained.record.recipe.reads_text:
-        raise DataError(f"{order.run} was trained without text: a control, and no bundle")
+    recipe = trained.record.recipe
+    if not (recipe.reads_text and recipe.sees_photo):
+        raise DataError(f"{order.run} was trained without text or without photos: a control, and no bundle")
     with new_bundle(order.store, order.name, order.version) as (partial, folder):
         _fill_folder(partial, order, trained)
     return folder

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +30,7 @@ from models.text.word_files import read_words
 from models.training.data import DataError
 from models.training.grounding import course, pictures
 from models.training.grounding.record import load_grounding
+from models.training.records import RECORD_NAME
 from models.training.voc import read_voc
 from tests.ground_sets import SIZE_PX, request, write_language, write_voc
 from tests.grounding import TINY_STAGES
@@ -125,6 +128,15 @@ def test_the_engine_that_serves_it_gives_the_same_boxes(made: Made) -> None:
 def test_a_version_that_exists_is_refused(made: Made) -> None:
     with pytest.raises(DataError, match="a version is never overwritten"):
         export_grounding_bundle(order_of(made.root))
+
+
+@pytest.mark.parametrize("reads", ["reads_text", "sees_photo"])
+def test_a_control_is_no_bundle(made: Made, tmp_path: Path, reads: str) -> None:
+    run = shutil.copytree(made.root / "run", tmp_path / "run")
+    record = (run / RECORD_NAME).read_text(encoding="utf-8")
+    (run / RECORD_NAME).write_text(record.replace(f'"{reads}": true', f'"{reads}": false'), encoding="utf-8")
+    with pytest.raises(DataError, match="a control, and no bundle"):
+        export_grounding_bundle(replace(order_of(made.root), run=run, version="2.0.0"))
 
 
 def answered(presence: list[float], quality: list[float], iou: list[float | None]) -> Answered:

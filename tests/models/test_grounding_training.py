@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,15 +21,18 @@ from models.referring import Referring
 from models.text.expressions import CLS, FIRST_PIECE, SEP
 from models.training.data import DataError
 from models.training.dressing import Dress, Wardrobe
-from models.training.grounding import course, pictures
+from models.training.grounding import cli, course, pictures
 from models.training.grounding.beginning import waves
 from models.training.grounding.learner import Learner
 from models.training.grounding.lessons import Dressing, Lessons, Reader
 from models.training.grounding.pictures import Picture, list_pictures, part_scenes
 from models.training.grounding.pretext import Detector, cell_targets, detection_loss
 from models.training.grounding.record import build_learner, load_grounding, take_over
-from models.training.loop import HISTORY_NAME
+from models.training.grounding.validation import paces_of
+from models.training.loop import HISTORY_NAME, parameter_groups
 from models.training.nouns import CLASSES
+from models.training.recipes.grounding import GROUND
+from models.training.self_paced import Pacing, SelfPacedLoss
 from models.training.views import PhotoStore
 from models.training.voc import Scene, read_voc
 from tests.ground_sets import RECIPE, SIZE_PX, request, write_language, write_voc
@@ -138,12 +143,64 @@ def test_waves_tell_every_place_from_every_other() -> None:
 
 def test_a_run_leaves_a_state_its_words_and_its_figures(ran: Ran) -> None:
     trained = load_grounding(ran.out)
-    history = (ran.out / HISTORY_NAME).read_text(encoding="utf-8")
+    history = [json.loads(line) for line in (ran.out / HISTORY_NAME).read_text(encoding="utf-8").splitlines()]
+    validated = [line["validation"] for line in history if "validation" in line]
     assert trained.epochs == RECIPE.epochs
     assert isinstance(trained.model, Referring)
     assert trained.words.size == trained.record.pieces
-    assert history.count("validation") == 2
+    assert len(validated) == 2
+    assert all(one["sigma_l1"] == pytest.approx(2.5, abs=0.01) and one["d_giou_99"] >= 1.0 for one in validated)
     assert {CLASSES.index("dog"), CLASSES.index("car")} <= set(range(20))
+
+
+def test_a_sigma_at_its_floor_and_weights_at_their_cap_are_seen() -> None:
+    pacing = SelfPacedLoss(Pacing())
+    with torch.no_grad():
+        pacing.sigma.copy_(torch.tensor([0.2, 2.5]))
+    pacing.project()
+    found = paces_of(pacing, np.array([[0.5, 0.5], [0.5, 1.5], [4.0, 2.0]]))
+    assert (found["sigma_l1"], found["sigma_giou"]) == (1.0, 2.5)
+    assert (found["d_l1_50"], found["d_giou_50"]) == (pytest.approx(math.exp(0.25)), pytest.approx(1.433329, abs=1e-6))
+    assert found["d_l1_99"] == pytest.approx(math.exp(2.0), rel=0.02)
+    assert paces_of(SelfPacedLoss(Pacing(enabled=False)), np.ones((3, 2))) == {}
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [("text", {"reads_text": False}), ("photo", {"sees_photo": False}), ("alternation", {"interaction": "joint"})],
+)
+def test_a_part_that_is_left_out_is_left_out_of_the_recipe(
+    part: str, change: dict[str, str | bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[course.Request] = []
+    monkeypatch.setattr(course, "train_grounding", asked.append)
+    cli.train_grounding(tmp_path, tmp_path, tmp_path, tmp_path, tmp_path, without=[part])
+    assert asked[0].recipe == replace(GROUND, **change)  # type: ignore[arg-type]
+
+
+def test_a_control_without_photos_goes_by_the_words_alone(ran: Ran, scenes: list[Scene]) -> None:
+    trained = load_grounding(ran.out)
+    recipe = replace(RECIPE, sees_photo=False)
+    (batch,) = Lessons(gather(ran).train, Reader(trained.words, reads_text=True), 0.25).epoch(1, 4, 0)
+    other = replace(batch, features=batch.features.flip(0))
+    blind, sighted = (Learner(trained.model, one).eval() for one in (recipe, RECIPE))
+    assert torch.equal(blind(batch).box, blind(other).box)
+    assert not torch.equal(sighted(batch).box, sighted(other).box)
+    control = trained._replace(record=replace(trained.record, recipe=recipe))
+    told = [TorchGrounder(control)(scene.path, ["dog", "car"]) for scene in scenes[:2]]
+    seen = [TorchGrounder(trained)(scene.path, ["dog", "car"]) for scene in scenes[:2]]
+    assert told[0].boxes == told[1].boxes
+    assert seen[0].boxes != seen[1].boxes
+
+
+def test_the_table_of_positions_does_not_decay(ran: Ran) -> None:
+    learner = build_learner(load_grounding(ran.out).record)
+    (own,) = [
+        group
+        for group in parameter_groups(learner, RECIPE.schedule)
+        if any(weight is learner.model.vision.position for weight in group["params"])
+    ]
+    assert own["weight_decay"] == 0.0
 
 
 def test_what_sees_and_what_reads_stay_as_they_were(ran: Ran) -> None:
@@ -241,6 +298,8 @@ def test_a_run_answers_items_in_the_photos_own_places(ran: Ran, scenes: list[Sce
     assert len(answered.boxes) == len(answered.iou) == len(answered.items) == len(items)
     assert all(0 <= side <= 1 for box in answered.boxes for side in box)
     assert {item.box is None for item in answered.items} == {True, False}
+    assert answered.entropy is not None
+    assert ((answered.entropy > 0) & (answered.entropy <= math.log((SIZE_PX // 16) ** 2))).all()
 
 
 def test_a_mirrored_photo_is_another_picture(scenes: list[Scene]) -> None:

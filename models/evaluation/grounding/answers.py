@@ -27,10 +27,14 @@ from models.training.views import to_tensor
 
 
 class Located(NamedTuple):
-    """A box in 0..1 of the photo for each expression, and the logits of presence and quality [n, 2]."""
+    """A box in 0..1 of the photo for each expression, and the logits of presence and quality [n, 2].
+
+    `entropy` [n] in nats is that of the cells' weights, which a graph keeps to itself and the head `cls` has not.
+    """
 
     boxes: list[Box]
     conf: Floats
+    entropy: Floats | None = None
 
 
 class Grounder(Protocol):
@@ -42,12 +46,13 @@ class Grounder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Items with what was answered: boxes, their IoU with the target (0 without one), logits [n, 2]."""
+    """Items with what was answered: boxes, their IoU with the target (0 without one), logits [n, 2], entropy as in `Located`."""
 
     items: Sequence[Item]
     boxes: list[Box]
     iou: Floats
     conf: Floats
+    entropy: Floats | None = None
 
 
 def ask_all(items: Sequence[Item], grounder: Grounder, advance: Callable[[int], None]) -> Answered:
@@ -57,14 +62,17 @@ def ask_all(items: Sequence[Item], grounder: Grounder, advance: Callable[[int], 
         by_photo.setdefault(item.path, []).append(place)
     boxes: list[Box] = [(0.0, 0.0, 0.0, 0.0)] * len(items)
     conf = np.zeros((len(items), 2))
+    entropy = np.full(len(items), np.nan)
     for path, places in by_photo.items():
         found = grounder(path, [items[place].text for place in places])
         for place, box in zip(places, found.boxes, strict=True):
             boxes[place] = box
         conf[places] = found.conf
+        if found.entropy is not None:
+            entropy[places] = found.entropy
         advance(len(places))
     covered = [iou_of(item.box, box) for item, box in zip(items, boxes, strict=True)]
-    return Answered(items, boxes, np.array(covered), conf)
+    return Answered(items, boxes, np.array(covered), conf, None if np.isnan(entropy).any() else entropy)
 
 
 def iou_of(truth: Box | None, box: Box) -> float:
@@ -83,8 +91,10 @@ class TorchGrounder:
 
     def __init__(self, trained: Trained) -> None:
         self._model = trained.model
-        self._reader = Reader(trained.words, reads_text=trained.record.recipe.reads_text)
-        self._size_px = trained.record.recipe.size_px
+        recipe = trained.record.recipe
+        self._reader = Reader(trained.words, reads_text=recipe.reads_text)
+        self._sees_photo = recipe.sees_photo
+        self._size_px = recipe.size_px
 
     @torch.inference_mode()
     def __call__(self, photo: Path, texts: Sequence[str]) -> Located:
@@ -93,11 +103,13 @@ class TorchGrounder:
         size = seen.width, seen.height
         image = to_tensor([fit_pixels(seen.pixels, self._size_px, "letterbox", size)])
         mask = torch.from_numpy(visible_cells(*size, self._size_px, CELL_PX)).unsqueeze(0)
-        features = self._model.vision(image)
+        features = self._model.vision(image) if self._sees_photo else self._model.vision.position.unsqueeze(0)
         tokens, token_mask = self._reader(texts)
         count = len(texts)
         found = self._model.fuse(features.expand(count, -1, -1), tokens, token_mask, mask.expand(count, -1))
-        return Located(in_photo(corners(found.box).double().numpy(), *size, self._size_px), found.conf.double().numpy())
+        boxes = in_photo(corners(found.box).double().numpy(), *size, self._size_px)
+        entropy = None if found.scores is None else torch.special.entr(found.scores.softmax(1)).sum(1).double().numpy()
+        return Located(boxes, found.conf.double().numpy(), entropy)
 
 
 def in_photo(boxes: Floats, width: int, height: int, size_px: int) -> list[Box]:

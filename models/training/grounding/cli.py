@@ -17,7 +17,7 @@ from models.training.cli import Epochs, Limit, Seed, Threads, explained
 if TYPE_CHECKING:
     from models.training.recipes.grounding import GroundRecipe
 
-PARTS = ("self_paced", "alternation", "text", "auxiliaries")
+PARTS = ("self_paced", "alternation", "text", "photo", "auxiliaries")
 
 
 def train_grounding(
@@ -78,5 +78,6 @@ def _reduced(recipe: GroundRecipe, parts: list[str]) -> GroundRecipe:
     return replace(
         recipe,
         reads_text=recipe.reads_text and "text" not in parts,
+        sees_photo=recipe.sees_photo and "photo" not in parts,
         has_auxiliaries=recipe.has_auxiliaries and "auxiliaries" not in parts,
     )

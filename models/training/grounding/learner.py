@@ -36,8 +36,9 @@ class Learner(nn.Module):
         model.vision.projections.requires_grad_(requires_grad=False)
 
     def forward(self, batch: GroundBatch) -> Grounded:
-        """All outputs for a batch of features."""
-        features = batch.features + self.model.vision.position
+        """All outputs for a batch of features; a control that sees nothing gets zeros in their place, and the bars."""
+        seen = batch.features if self.recipe.sees_photo else torch.zeros_like(batch.features)
+        features = seen + self.model.vision.position
         return self.model.fuse(features, batch.tokens, batch.token_mask, batch.cell_mask)
 
     def project(self) -> None:

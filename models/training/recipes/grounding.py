@@ -30,7 +30,11 @@ class Pretext:
 
 @dataclass(frozen=True, slots=True)
 class GroundRecipe:
-    """All numbers of a run. `weights` are those of the losses beside box and confidence; none without auxiliaries."""
+    """All numbers of a run.
+
+    `earlier_weight`, `alignment_weight` and `named_weight` are those of the losses that only help; without auxiliaries there
+    are none. A run that does not read its text or see its photo is a control, and no bundle.
+    """
 
     backbone: str = "yolox_nano"  # detection-pretrained, as the paper's is: on COCO
     size_px: int = SIZE_PX
@@ -44,6 +48,7 @@ class GroundRecipe:
     pacing: Pacing = Pacing()  # noqa: RUF009  # frozen
     has_auxiliaries: bool = True
     reads_text: bool = True
+    sees_photo: bool = True
     photo_share: float = 1.0
     mosaics: int = 6000
     bird_pictures: int = 3000  # where a collection of birds is given
