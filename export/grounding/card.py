@@ -64,8 +64,8 @@ def _training(trained: Trained) -> str:
     return (
         f"Data: {titles}. 400 training photos, chosen by a hash of the photo, were held out for validation and "
         f"calibration.{trial} {_expressions(record)}\n\n"
-        f"What sees is `{recipe.backbone}`, from `{record.weights}`, which learnt to detect the same boxes and was then "
-        f"frozen; what reads is MiniLM-L6, frozen, with {record.pieces:,} word pieces. Seed {recipe.seed}, "
+        f"What sees is `{recipe.backbone}`, from `{record.weights}`, as it is; projections above it learnt to detect the same "
+        f"boxes and were then frozen. What reads is MiniLM-L6, frozen, with {record.pieces:,} word pieces. Seed {recipe.seed}, "
         f"{trained.epochs} of {recipe.epochs} epochs{start}; the moving average of the weights is stored. "
         f"Input: {recipe.size_px} px, letterboxed; at most {trained.words.length} word pieces are read.\n"
     )

@@ -22,7 +22,7 @@ from models.sections import LatencyRow
 from models.text.expressions import PieceVocabulary
 
 #: Largest difference from torch that rounding explains.
-TOLERANCES = {"features": 1e-3, "box": 1e-4, "conf": 1e-3}
+TOLERANCES = {"features": 1e-4, "box": 1e-5, "conf": 1e-4}
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 

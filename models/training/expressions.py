@@ -2,8 +2,10 @@
 
 What is true is `claims`' part; here it is said, and the mixture of kinds is drawn. The forms follow the expressions that
 people wrote for RefCOCO, RefCOCO+, RefCOCOg and ReferItGame (`human_words` measures how close): short, often without an
-article, the side before or after the noun, numbers as words or digits. An expression that means nothing in its photo is made
-in the same words, so that a model cannot tell absence by the wording.
+article, the side before or after the noun, numbers as words or digits. An expression that means nothing in its photo is worded
+in the same forms, but is of the kinds alone that boxes deny for sure: a class, its left or right, a rank, a colour, and what is
+next to an absent thing. Sizes, negations and the other relations are said only of what is there, so a model may take their
+words for a sign of it.
 
 A photo without rivals gives few expressions, one with rivals as many as are asked for: naming the class alone settles the
 former, and it is the latter that teach reading.
