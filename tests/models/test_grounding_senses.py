@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import pytest
 
 from models.evaluation.grounding.answers import Answered, Located, ask_all
 from models.evaluation.grounding.floors import any_of_class_iou, largest_of_class_iou
-from models.evaluation.grounding.items import Item
+from models.evaluation.grounding.items import Item, relation_items
 from models.evaluation.grounding.senses import Sense, mirrored_items, senses_of, to_markdown
 from models.evaluation.grounding.table import rows_of
 from models.preprocess import decode
 from models.training.data import Box
 from models.training.voc import Scene, read_voc
 from tests.ground_sets import write_voc
+from tests.models.expression_checker import Checker
 
 GREY = 120
 BOTH, MIRROR, ALARM = "both of two", "mirrored photo", "not there"
@@ -99,6 +101,35 @@ def test_false_alarms_are_counted_where_nine_in_ten_are_heard(items: list[Item])
     )
     alarm = found(answered, ALARM)
     assert (alarm.share, alarm.count) == (0.5, 4)
+
+
+def test_relations_that_training_never_denies_are_counted_apart(items: list[Item]) -> None:
+    parts = ["test"] * 10 + ["absent, next to"] * 2 + ["absent, other relations"] * 2
+    asked = [Item(part, items[0].path, str(number), "dog", items[0].box) for number, part in enumerate(parts)]  # type: ignore[arg-type]
+    presence = [*range(1, 11), 0.0, 1.5, 2.5, 9.0]
+    conf = np.array([[one, 0.0] for one in presence])
+    found = senses_of(Answered(asked, [(0.0, 0.0, 1.0, 1.0)] * 14, np.zeros(14), conf))
+    alarms = {
+        sense.words.partition(" called there")[0]: sense.share for sense in found if "called there" in sense.words
+    }
+    assert alarms == {
+        "things next to what is not there, or the other way round,": 0.0,
+        "the same, but left of, right of, above or below,": 1.0,
+    }
+
+
+def test_a_denied_relation_is_said_twice_of_one_thing_that_is_there_and_one_that_is_not(scenes: list[Scene]) -> None:
+    asked = relation_items(scenes)
+    assert asked == relation_items(scenes)
+    assert len(asked) == 2 * len(scenes)
+    assert len(relation_items(scenes, 2)) == 4
+    things = {scene.path.stem: scene.things for scene in scenes}
+    for item in asked:
+        shown = things[item.photo]
+        assert Checker(shown, (None,) * len(shown)).read(item.text).possible == set(), item.text
+        is_other = re.search("left|right|above|below|higher|lower", item.text) is not None
+        assert item.part == ("absent, other relations" if is_other else "absent, next to"), item.text
+        assert item.box is None
 
 
 def test_the_class_alone_tells_the_only_thing_of_it_and_half_of_two(scenes: list[Scene], items: list[Item]) -> None:

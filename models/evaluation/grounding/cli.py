@@ -44,7 +44,7 @@ def evaluate_grounding(
     That is on the fixed test, people's phrases and shuffled words.
     """
     with explained():
-        from models.evaluation.grounding import senses
+        from models.evaluation.grounding import confidence, senses
         from models.evaluation.grounding.answers import ask_all
         from models.evaluation.grounding.floors import Detector
         from models.evaluation.grounding.report import read_answers, write_answers
@@ -52,6 +52,7 @@ def evaluate_grounding(
         from models.progress import progress_bar
 
         grounder = _grounder(run, bundle)
+        fitted = grounder.fitted if isinstance(grounder, EngineGrounder) else None
         seeing = Detector(detector) if detector is not None else None
         with TemporaryDirectory() as mirrored, progress_bar() as bar:
             items = _items(data, people, limit, Path(mirrored))
@@ -60,7 +61,7 @@ def evaluate_grounding(
             answered = ask_all(items, grounder, lambda count: bar.advance(task, count))
         rows = rows_of(answered)
         text = to_markdown([*rows, *_floors(answered, data, seeing)], presence_of(answered))
-        text += f"\n{senses.to_markdown(senses.senses_of(answered))}"
+        text += f"\n{confidence.to_markdown(answered, fitted)}{senses.to_markdown(senses.senses_of(answered))}"
         if against is not None and other is not None:
             text += f"\n{compared(rows, rows_of(other), against.name)}"
         if out is not None:
@@ -85,7 +86,9 @@ class EngineGrounder:
         from models.manifest import read_manifest
         from service.engine.engine import Engine
 
-        self._model = read_manifest(bundle).identity
+        manifest = read_manifest(bundle)
+        self.fitted = manifest.calibration
+        self._model = manifest.identity
         self._engine = Engine([bundle.parents[1]])
 
     def __call__(self, photo: Path, texts: Sequence[str]) -> Located:
@@ -120,7 +123,14 @@ class EngineGrounder:
 
 def _items(data: Path, people: Path | None, limit: int | None, mirrored: Path) -> list[Item]:
     """All that is asked: the test, with words shuffled and photos mirrored, what was written by hand, and by people."""
-    from models.evaluation.grounding.items import absent_items, hand_items, people_items, shuffled_items, test_items
+    from models.evaluation.grounding.items import (
+        absent_items,
+        hand_items,
+        people_items,
+        relation_items,
+        shuffled_items,
+        test_items,
+    )
     from models.evaluation.grounding.senses import mirrored_items
     from models.evaluation.grounding.test_set import read_test_set
     from models.training.voc import read_voc
@@ -128,7 +138,8 @@ def _items(data: Path, people: Path | None, limit: int | None, mirrored: Path) -
     items = test_items(read_test_set()[:limit], data)
     items += [*shuffled_items(items), *mirrored_items(items, mirrored)]
     items += hand_items(data)[:limit]
-    items += absent_items([scene for scene in read_voc(data) if scene.split == "test"][:limit])
+    scenes = [scene for scene in read_voc(data) if scene.split == "test"][:limit]
+    items += [*absent_items(scenes), *relation_items(scenes)]
     if people is not None:
         items += people_items(people, "test")[:limit]
     return items

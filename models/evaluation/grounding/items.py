@@ -16,19 +16,33 @@ from typing import Literal
 
 from models.evaluation.grounding.test_set import SEED, TestExpression
 from models.preprocess import decode
+from models.training.claims import Claim, Layout
 from models.training.colours import coloured_layout
 from models.training.data import Box, DataError, read_csv
-from models.training.expressions import draw_absent, draw_expressions
+from models.training.expressions import draw_absent, draw_expressions, word_claim
 from models.training.nouns import NOUNS
 from models.training.voc import Scene
 
-Part = Literal["test", "shuffled", "mirrored", "absent", "by hand", "people", "people, other nouns"]
+Part = Literal[
+    "test",
+    "shuffled",
+    "mirrored",
+    "absent",
+    "absent, next to",
+    "absent, other relations",
+    "by hand",
+    "people",
+    "people, other nouns",
+]
 
 BY_HAND = Path(__file__).with_name("by_hand.csv")
 _SIDES = ("x1", "y1", "x2", "y2")
 
 #: What ends the first noun phrase of a phrase.
 _END = re.compile(r"\b(?:of|with|in|on|at|from|by|near|behind|and|that|who|which|wearing|holding)\b|[^\w\s'-]")
+#: Relations that training says only of what is there.
+OTHER_RELATIONS = ("left of", "right of", "above", "below")
+RELATION_PHOTOS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +110,30 @@ def absent_items(scenes: Sequence[Scene]) -> list[Item]:
         layout = coloured_layout(scene.things, decode(scene.path.read_bytes()).pixels)
         drawn = draw_absent(layout, Random(f"{SEED}/{photo}"), 1)
         found += [Item("absent", scene.path, photo, one.text, None, one.kind, one.rivals) for one in drawn]
+    return found
+
+
+def relation_items(scenes: Sequence[Scene], count: int = RELATION_PHOTOS) -> list[Item]:
+    """For each of `count` drawn photos two relations of a thing that it shows to one that it does not, or the other way round.
+
+    The first is "next to", which training denies too, the second another one of the same two things: what sets them apart
+    is the relation's words alone.
+    """
+    rng = Random(f"{SEED}/relations")
+    found: list[Item] = []
+    for scene in rng.sample(scenes, min(count, len(scenes))):
+        layout = Layout(scene.things)
+        shown = [noun for noun in NOUNS if layout.meant_by(noun)]
+        pair = [rng.choice(shown), rng.choice([noun for noun in NOUNS if noun not in shown])]
+        rng.shuffle(pair)
+        noun, other = pair
+        asked: tuple[tuple[Part, str], ...] = (
+            ("absent, next to", "next to"),
+            ("absent, other relations", rng.choice(OTHER_RELATIONS)),
+        )
+        for part, relation in asked:
+            text = word_claim(Claim("relation", noun, None, 0, (relation, other)), rng)
+            found.append(Item(part, scene.path, scene.path.stem, text, None, "relation"))
     return found
 
 

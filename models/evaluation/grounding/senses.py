@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from models.evaluation.grounding.answers import Answered, iou_of
-from models.evaluation.grounding.items import Item
+from models.evaluation.grounding.items import OTHER_RELATIONS, Item, Part
 from models.evaluation.grounding.table import HIT_IOU
 from models.evaluation.metrics import bootstrap
 from models.preprocess import decode
@@ -23,6 +23,12 @@ from models.text.mirror import can_mirror, mirror_words
 from models.training.data import Box
 
 RECALL = 0.9
+#: What is not there, by part, and how it is spoken of.
+_ABSENT: tuple[tuple[Part, str], ...] = (
+    ("absent", "things that are not there"),
+    ("absent, next to", "things next to what is not there, or the other way round,"),
+    ("absent, other relations", f"the same, but {', '.join(OTHER_RELATIONS[:-1])} or {OTHER_RELATIONS[-1]},"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,8 @@ def mirrored_items(items: Sequence[Item], folder: Path) -> list[Item]:
 
 def senses_of(answered: Answered) -> list[Sense]:
     """All checks that the answers allow."""
-    return [sense for sense in (_swaps(answered), _mirrors(answered), _false_alarms(answered)) if sense is not None]
+    alarms = (_false_alarms(answered, part, words) for part, words in _ABSENT)
+    return [sense for sense in (_swaps(answered), _mirrors(answered), *alarms) if sense is not None]
 
 
 def to_markdown(senses: Sequence[Sense]) -> str:
@@ -88,17 +95,17 @@ def _mirrors(answered: Answered) -> Sense | None:
     return _sense("the mirrored photo and words give the mirrored box", hits, [item.photo for item, _ in turned])
 
 
-def _false_alarms(answered: Answered) -> Sense | None:
-    """Of expressions that mean nothing, those called there by the presence at which `RECALL` of the others are."""
+def _false_alarms(answered: Answered, absent: Part, words: str) -> Sense | None:
+    """Of a part that means nothing, what is called there by the presence at which `RECALL` of the test is."""
     part = np.array([item.part for item in answered.items])
     presence = answered.conf[:, 0]
     if not (part == "test").any():
         return None
     threshold = np.quantile(presence[part == "test"], 1 - RECALL)
-    absent = np.flatnonzero(part == "absent").tolist()
-    photos = [answered.items[place].photo for place in absent]
-    hits = [bool(presence[place] >= threshold) for place in absent]
-    return _sense(f"things that are not there called there, where {100 * RECALL:.0f} % of the others are", hits, photos)
+    places = np.flatnonzero(part == absent).tolist()
+    photos = [answered.items[place].photo for place in places]
+    hits = [bool(presence[place] >= threshold) for place in places]
+    return _sense(f"{words} called there, where {100 * RECALL:.0f} % of the others are", hits, photos)
 
 
 def _sense(words: str, hits: Sequence[bool], photos: Sequence[str]) -> Sense | None:

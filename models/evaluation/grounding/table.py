@@ -22,6 +22,8 @@ from models.evaluation.metrics import bootstrap, paired
 HIT_IOU = 0.5
 #: Below the first a target is small, from the second on large, as a share of its photo.
 AREAS = (0.03, 0.15)
+#: Up to the first an expression is short, above the second long, in words.
+LENGTHS = (2, 4)
 _HEADER = ("part", "n", "Acc@0.5", "95 % interval", "Acc@0.25", "Acc@0.75", "mean IoU")
 
 Bools = npt.NDArray[np.bool_]
@@ -70,6 +72,7 @@ def _parts(items: Sequence[Item]) -> Iterator[tuple[str, Bools]]:
     is_test = part == "test"
     area = np.array([item.area for item in items])
     rivals = np.array([item.rivals for item in items])
+    words = np.array([len(item.text.split()) for item in items])
     yield "test", is_test
     for group in dict.fromkeys(item.group for item in items if item.part == "test"):
         yield f"test: {group}", is_test & np.array([item.group == group for item in items])
@@ -79,6 +82,9 @@ def _parts(items: Sequence[Item]) -> Iterator[tuple[str, Bools]]:
     yield "test: target below 3 %", is_test & (area < AREAS[0])
     yield "test: target of 3 to 15 %", is_test & (area >= AREAS[0]) & (area < AREAS[1])
     yield "test: target of 15 % or more", is_test & (area >= AREAS[1])
+    yield "test: 1 or 2 words", is_test & (words <= LENGTHS[0])
+    yield "test: 3 or 4 words", is_test & (words > LENGTHS[0]) & (words <= LENGTHS[1])
+    yield "test: 5 words or more", is_test & (words > LENGTHS[1])
     yield "shuffled words", part == "shuffled"
     yield "photo and words mirrored", part == "mirrored"
     yield "written by hand", part == "by hand"
