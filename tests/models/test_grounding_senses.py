@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,18 @@ def test_the_class_alone_tells_the_only_thing_of_it_and_half_of_two(scenes: list
     hits = largest_of_class_iou(pairs, scenes) > 0.5
     assert hits.mean() == 0.5
     assert all(hit == (item.text == "thing on the right") for hit, item in zip(hits, pairs, strict=True))
+
+
+def test_expressions_are_counted_by_their_length(items: list[Item]) -> None:
+    said = ["dog", "left dog", "dog on left", "dog on the left", "the dog on the left"]
+    asked = [replace(items[0], text=text) for text in said]
+    rows = rows_of(Answered(asked, [(0.0, 0.0, 1.0, 1.0)] * 5, np.array([1.0, 0.0, 1.0, 1.0, 0.0]), np.zeros((5, 2))))
+    found = {row.name: (len(row.iou), row.accuracy) for row in rows if "word" in row.name}
+    assert found == {
+        "test: 1 or 2 words": (2, 0.5),
+        "test: 3 or 4 words": (2, 1.0),
+        "test: 5 words or more": (1, 0.0),
+    }
 
 
 def _scene(scenes: list[Scene], item: Item) -> Scene:
