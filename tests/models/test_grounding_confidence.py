@@ -81,8 +81,8 @@ def test_nothing_is_said_of_refusals_where_nothing_is_absent() -> None:
 def test_a_sign_tells_hits_from_misses_where_it_is_higher_for_hits() -> None:
     (quality,) = signs_of(answered(ANSWERS))
     assert (quality.auroc.value, quality.hits, quality.misses) == (1.0, 2, 1)
-    _, doubt = signs_of(answered(ANSWERS, [0.5, 1.0, 1.5, 0.0, 0.0]))
-    assert doubt.auroc.value == 0.5
+    _, doubt = signs_of(answered(ANSWERS, [0.5, 1.5, 1.0, 0.0, 0.0]))
+    assert doubt.auroc.value == 1.0
 
 
 def test_the_lines_say_whether_a_temperature_was_fitted() -> None:

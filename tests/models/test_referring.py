@@ -12,6 +12,7 @@ from models.backbones import SPECS
 from models.layers.bert import MINILM_L6
 from models.layers.grains import GrainedFeatures, GroupNorm, MobileNetStages, stages_of
 from models.referring import FULL, Head, Interaction, Referring, ReferringShape
+from models.training.recipes.grounding import GROUND
 from tests.grounding import SIZE_PX, TINY_STAGES, questions, tiny_model
 
 REDUCED = ReferringShape("efficientnet_lite0", 320, 64, (4, 6), 2, MINILM_L6)
@@ -54,6 +55,13 @@ def test_parameter_counts_of_the_other_sizes() -> None:
     assert count(reduced.groups, reduced.fusion, reduced.box, reduced.conf) == 2_333_190 + 36_864
     assert count(reduced.language) == 22_565_376
     assert reduced.vision.position.shape == (400, 192)
+
+
+@pytest.mark.parametrize(("pieces", "weights"), [(30_522, 25_849_436), (5_909, 16_398_044)])
+def test_parameter_counts_of_the_recipes_setting(pieces: int, weights: int) -> None:
+    with torch.device("meta"):
+        model = Referring(GROUND.shape(pieces))
+    assert count(model) - model.vision.position.numel() == weights
 
 
 def test_shapes_of_the_papers_setting() -> None:
