@@ -3,14 +3,16 @@
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from torch import nn
 from torch.nn import functional as F
 
 from models import s3n
-from models.layers.sampler import GRID, SparseSampler, hat_weights, kernel_matrices
-from models.s3n import S3N, Peaks
+from models.layers.sampler import GRID, SparseSampler
+from models.s3n import S3N, Peaks, S3NOutput
 
 
 def _peak_map(*points: tuple[int, int, float]) -> torch.Tensor:
@@ -108,86 +110,6 @@ def test_known_answer_4_phase_1_equals_phase_2_where_the_draw_splits_so(monkeypa
         assert torch.equal(one, two)
 
 
-def test_known_answer_5_constants() -> None:
-    plain, moment = kernel_matrices()
-    assert plain.sum(1).numpy() == pytest.approx(np.full(GRID, 13.838071), abs=1e-5)
-    columns = plain[15, [0, 10, 14, 15, 16]].tolist()
-    assert columns == pytest.approx([0.059056, 0.663553, 0.983728, 1.0, 0.983728], abs=1e-5)
-    assert plain[0, 0].item() == pytest.approx(7.419035, abs=1e-5)
-    assert (moment[0, 0].item(), moment[30, 30].item()) == pytest.approx((-1.013115, 8.432151), abs=1e-5)
-    assert (moment[15].sum().item(), moment[0].sum().item()) == pytest.approx((6.919035, 0.0), abs=1e-5)
-
-
-@pytest.mark.parametrize("value", [0.09, 0.63, 4.0])
-def test_known_answer_6_uniform_attention_is_the_identity(value: float) -> None:
-    sampler = SparseSampler(192)
-    attention = torch.full((1, GRID, GRID), value)
-    x, y = sampler.nodes(attention)
-    even = torch.arange(GRID) / (GRID - 1)
-    assert torch.allclose(x[0], even.expand(GRID, GRID), atol=3e-7)
-    assert torch.allclose(y[0], even.unsqueeze(1).expand(GRID, GRID), atol=3e-7)
-    line = torch.linspace(-1, 1, 192)
-    grid = sampler.grid(attention)[0]
-    assert torch.allclose(grid[..., 0], line.expand(192, 192), atol=6e-7)
-    assert torch.allclose(grid[..., 1], line.unsqueeze(1).expand(192, 192), atol=6e-7)
-    noise = torch.rand(1, 3, 192, 192, generator=torch.Generator().manual_seed(1))
-    assert (sampler(noise, attention) - noise).abs().max().item() < 2e-4
-
-
-def test_known_answer_7_zoom_at_a_centre_peak() -> None:
-    sampler = SparseSampler(64)
-    response = _peak_map((15, 15, 1.0))
-    attention = s3n.attention_map(response, (response > 0).float(), torch.tensor(0.09), inverse=False)
-    x, _ = sampler.nodes(attention)
-    expected = [0.042502, 0.267459, 0.415623, 0.485001, 0.5, 0.514999, 0.584377, 0.732541, 0.957498]
-    assert x[0, 15, [0, 5, 10, 14, 15, 16, 20, 25, 30]].tolist() == pytest.approx(expected, abs=1e-5)
-    expansion = (1 / 30) / x[0, 15].diff()
-    assert expansion[15].item() == pytest.approx(2.2224, abs=2e-3)
-    assert expansion.min().item() == pytest.approx(0.7127, abs=2e-3)
-
-
-@pytest.mark.parametrize(("value", "zoom"), [(0.5, 1.5138), (0.25, 1.1528)])
-def test_known_answer_7_weak_peaks_zoom_less_in_the_discriminative_view(value: float, zoom: float) -> None:
-    response = _peak_map((15, 15, value))
-    attention = s3n.attention_map(response, (response > 0).float(), torch.tensor(0.09), inverse=False)
-    x, _ = SparseSampler(64).nodes(attention)
-    assert ((1 / 30) / x[0, 15].diff())[15].item() == pytest.approx(zoom, abs=2e-3)
-
-
-@pytest.mark.parametrize(("value", "zoom"), [(1.0, 1.2948), (0.5, 1.6168), (0.25, 2.2438)])
-def test_known_answer_7_weak_peaks_zoom_more_in_the_complementary_view(value: float, zoom: float) -> None:
-    response = _peak_map((15, 15, value))
-    attention = s3n.attention_map(response, (response > 0).float(), torch.tensor(0.3), inverse=True)
-    x, _ = SparseSampler(64).nodes(attention)
-    assert ((1 / 30) / x[0, 15].diff())[15].item() == pytest.approx(zoom, abs=2e-3)
-
-
-def test_known_answer_6_the_scale_of_attention_does_not_count() -> None:
-    attention = 0.09 + torch.rand(1, GRID, GRID, generator=torch.Generator().manual_seed(4))
-    nodes, scaled = SparseSampler(64).nodes(attention), SparseSampler(64).nodes(7 * attention)
-    assert all(torch.allclose(one, other, atol=1e-6) for one, other in zip(nodes, scaled, strict=True))
-
-
-def test_known_answer_8_corner_peak_clamps() -> None:
-    sampler = SparseSampler(64)
-    response = _peak_map((0, 0, 1.0))
-    attention = s3n.attention_map(response, (response > 0).float(), torch.tensor(0.09), inverse=False)
-    x, y = sampler.nodes(attention)
-    expected = [-0.068833, -0.047529, 0.037555, 0.188576, 0.433316, 0.999978]
-    assert x[0, 0, [0, 1, 5, 10, 15, 30]].tolist() == pytest.approx(expected, abs=1e-5)
-    assert torch.allclose(x[0], y[0].T, atol=1e-6)
-    assert sampler.grid(attention)[0, 0, 0].tolist() == [-1.0, -1.0]
-
-
-def test_known_answer_9_delta_attention() -> None:
-    attention = torch.full((1, GRID, GRID), 0.09)
-    attention[0, 15, 15] = 1.09
-    x, _ = SparseSampler(64).nodes(attention)
-    assert x[0, 15, [10, 14, 15, 16, 20]].tolist() == pytest.approx(
-        [0.339512, 0.468467, 0.5, 0.531533, 0.660488], abs=1e-5
-    )
-
-
 def test_known_answer_10_label_smoothing() -> None:
     logits = torch.tensor([[2.0, 0.0, -1.0, 0.5]])
     label = torch.tensor([0])
@@ -195,34 +117,13 @@ def test_known_answer_10_label_smoothing() -> None:
     assert F.cross_entropy(logits, label).item() == pytest.approx(0.342350, abs=1e-5)
 
 
-def test_known_answer_11_separable_form_equals_the_padded_convolution() -> None:
-    attention = 0.09 + torch.rand(2, GRID, GRID, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    plain, moment = kernel_matrices()
-    offsets = torch.arange(-30, 31, dtype=torch.float64)
-    line = torch.exp(-4 * math.log(2) * offsets.square() / 169)
-    kernel = (line[:, None] * line[None, :])[None, None]
-    padded = F.pad(attention.unsqueeze(1), (30, 30, 30, 30), mode="replicate")
-    position = (torch.arange(91, dtype=torch.float64) - 30) / 30
-    assert torch.allclose(F.conv2d(padded, kernel)[:, 0], plain @ attention @ plain.T, atol=1e-11)
-    assert torch.allclose(F.conv2d(padded * position, kernel)[:, 0], plain @ attention @ moment.T, atol=1e-11)
-
-
-def test_known_answer_11_mirroring_and_order() -> None:
-    attention = 0.09 + torch.rand(4, GRID, GRID, generator=torch.Generator().manual_seed(3))
-    sampler = SparseSampler(64)
-    x, _ = sampler.nodes(attention)
-    mirrored, _ = sampler.nodes(attention.flip(2))
-    assert torch.allclose(mirrored, 1 - x.flip(2), atol=1e-6)
-    assert (x.diff(dim=2) > 0).all()
-
-
-def test_known_answer_11_order_holds_for_maps_of_peaks() -> None:
-    generator = torch.Generator().manual_seed(5)
-    response = torch.rand(1600, GRID, GRID, generator=generator)
-    is_peak = (torch.rand(1600, GRID, GRID, generator=generator) < 0.005).float()
-    attention = s3n.attention_map(response, is_peak, torch.tensor(0.09), inverse=False)
-    x, _ = SparseSampler(64).nodes(attention)
-    assert x.diff(dim=2).min().item() > 0.01
+def test_known_answer_10_four_terms_of_which_two_are_smoothed() -> None:
+    fused, raw, strong, weak = (2.0, 0.0, -1.0, 0.5), (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0)
+    heads = (torch.tensor([logits, logits]) for logits in (fused, raw, strong, weak))
+    output = S3NOutput(*heads, torch.zeros(2, 3), _as_peaks(_peak_map()), torch.zeros(2, 2, GRID, GRID))
+    # smoothing adds 0.15 (label's logit - mean of the others'): 0.15 to the raw term, -0.05 to the complementary one
+    expected = 0.342350 + (0.743668 + 0.15) + 1.386294 + (1.743668 - 0.05)
+    assert s3n.s3n_loss(output, torch.tensor([0, 0])).item() == pytest.approx(expected, abs=1e-5)
 
 
 class TinyBackbone(nn.Module):
@@ -257,19 +158,46 @@ def test_known_answer_12_batch_equals_singles(tiny: S3N) -> None:
         assert torch.equal(together.peaks.is_peak[index], alone.peaks.is_peak[0])
 
 
-def test_known_answer_12_flat_response_gives_identity_views(tiny: S3N) -> None:
-    output = tiny(torch.full((1, 3, 96, 96), 128.0) * 0)
-    flat = Peaks(torch.zeros(1, GRID, GRID), torch.zeros(1, GRID, GRID), torch.zeros(1))
-    strong, weak = s3n.split_peaks(flat, 2, None)
-    assert strong.sum() == 0
-    assert weak.sum() == 0
+@torch.no_grad()
+def test_known_answer_12_a_flat_response_shows_the_photo_twice(tiny: S3N) -> None:
+    nn.init.ones_(tiny.raw.weight)  # no class has anything beyond the mean of all
+    views: list[torch.Tensor] = []
+    tiny.sampler.register_forward_hook(lambda _layer, _given, view: views.append(view))
+    x = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(6)) * 255
+    output = tiny(x)
+    assert not output.peaks.is_peak.any()
+    assert (output.attention == s3n.BASE).all()
+    assert len(views) == 2
+    assert all((view - x).abs().max().item() < 255 * 2e-4 for view in views)
     assert torch.isfinite(output.logits).all()
-    assert (s3n.attention_map(flat.response, strong, torch.tensor(0.09), inverse=False) == s3n.BASE).all()
 
 
-def test_known_answer_12_gradient_reaches_beta_but_no_weight_through_the_response(tiny: S3N) -> None:
+def test_one_peak_is_the_strongest_and_the_weakest() -> None:
+    q_d, q_c = _attention(_peak_map((4, 20, 1.0)), 2)
+    assert (q_d[4, 20].item(), q_c[4, 20].item()) == pytest.approx((1.09, 1.09), abs=1e-6)
+    assert q_d[4, 25].item() < q_c[4, 25].item() < 1.09  # the complementary peak is the wider one
+
+
+def test_of_equal_peaks_the_first_in_raster_order_is_the_strongest_and_the_weakest() -> None:
+    for chosen in s3n.split_peaks(_as_peaks(_peak_map((15, 3, 1.0), (4, 20, 1.0))), 2, None):
+        assert chosen[0].nonzero().tolist() == [[4, 20]]
+
+
+def test_without_a_weak_peak_the_complementary_view_is_the_photo() -> None:
+    q_d, q_c = _attention(_peak_map((15, 15, 1.0)), 1)  # a peak of 1 is above every draw
+    assert q_d[15, 15].item() == pytest.approx(1.09, abs=1e-6)
+    assert (q_c == s3n.BASE).all()
+    noise = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(7))
+    sampler = SparseSampler(96)
+    assert (sampler(noise, q_c.unsqueeze(0)) - noise).abs().max().item() < 2e-4
+    assert (sampler(noise, q_d.unsqueeze(0)) - noise).abs().max().item() > 0.1
+
+
+@pytest.mark.parametrize("phase", [0, 1])
+def test_known_answer_12_gradient_reaches_beta_but_no_weight_through_the_response(tiny: S3N, phase: s3n.Phase) -> None:
     tiny.train()
-    output = tiny(torch.rand(4, 3, 96, 96) * 255, phase=0)
+    x = torch.rand(4, 3, 96, 96, generator=torch.Generator().manual_seed(3)) * 255
+    output = tiny(x, phase, torch.Generator().manual_seed(8))
     s3n.s3n_loss(output, torch.tensor([0, 1, 2, 3])).backward()
     assert tiny.beta.grad is not None
     assert tiny.beta.grad.abs().min() > 0
@@ -300,29 +228,20 @@ def test_same_generator_seed_gives_the_same_split() -> None:
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
 
 
-def test_peaks_equal_a_brute_force_scan() -> None:
-    generator = torch.Generator().manual_seed(11)
-    for index in range(200):
-        response = torch.rand(1, 9, 9, generator=generator)
-        if index % 2:
-            response = (response * 4).round() / 4
-        found = s3n.local_maxima(response)[0]
-        for y in range(9):
-            for x in range(9):
-                assert bool(found[y, x]) == _is_peak(response[0], y, x), (index, y, x)
+def test_peaks_equal_a_scan_of_every_window() -> None:
+    response = torch.rand(500, GRID, GRID, generator=torch.Generator().manual_seed(11))
+    response[1::2] = (response[1::2] * 4).round() / 4  # plateaus
+    found = s3n.local_maxima(response).bool().numpy()
+    for index, (one, answer) in enumerate(zip(response.numpy(), found, strict=True)):
+        assert np.array_equal(answer, _scan(one)), index
 
 
-def _is_peak(response: torch.Tensor, y: int, x: int) -> bool:
-    window = [
-        (response[j, i].item(), -j, -i)
-        for j in range(max(0, y - 1), min(9, y + 2))
-        for i in range(max(0, x - 1), min(9, x + 2))
-    ]
-    best = max(window)
-    return best[1:] == (-y, -x) and response[y, x].item() >= response.mean().item()
-
-
-def test_upsampling_weights_keep_the_ends() -> None:
-    weights = hat_weights(7, 3)
-    assert weights.sum(1).tolist() == pytest.approx([1.0] * 7)
-    assert (weights[0, 0].item(), weights[6, 2].item()) == (1.0, 1.0)
+def _scan(response: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """The reference: by value and then in raster order, a peak is the first cell of its window, and not below the mean."""
+    order = np.argsort(-response, axis=None, kind="stable")
+    place = np.empty(response.size, np.int64)
+    place[order] = np.arange(response.size)
+    place = place.reshape(response.shape)
+    windows = sliding_window_view(np.pad(place, 1, constant_values=response.size), (3, 3))
+    is_first: npt.NDArray[np.bool_] = windows.min((2, 3)) == place
+    return is_first & (response >= response.mean())
