@@ -33,13 +33,14 @@ def test_known_answer_1_heads_are_averaged() -> None:
     assert region.roll_out([torch.stack([W1, W2])[None]], "cls")[0].tolist() == pytest.approx((0.2, 0.125), abs=1e-6)
 
 
+@pytest.mark.parametrize("tokens", [197, 785])
 @pytest.mark.parametrize("query", ["mean", "cls"])
-def test_known_answer_2_row_form_equals_the_full_product(query: region.Query) -> None:
+def test_known_answer_2_row_form_equals_the_full_product(query: region.Query, tokens: int) -> None:
     generator = torch.Generator().manual_seed(0)
-    layers = [torch.randn(1, 2, 197, 197, generator=generator).softmax(3) for _ in range(12)]
-    product = torch.eye(197)
+    layers = [torch.randn(1, 2, tokens, tokens, generator=generator).softmax(3) for _ in range(12)]
+    product = torch.eye(tokens)
     for weights in layers:
-        product = (weights.mean(1)[0] + torch.eye(197)) / 2 @ product
+        product = (weights.mean(1)[0] + torch.eye(tokens)) / 2 @ product
     full = product.mean(0) if query == "mean" else product[0]
     assert torch.allclose(region.roll_out(layers, query)[0], full[1:], atol=1e-7)
 
@@ -131,6 +132,25 @@ def test_known_answer_9_box_in_pixels() -> None:
     assert (region.component_box(region.largest_component(mask)) * 16)[0].tolist() == [48, 80, 64, 112]
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns", "box"),
+    [
+        (slice(0, 14), slice(0, 14), [0, 14, 0, 14]),
+        (slice(5, 6), slice(9, 10), [5, 6, 9, 10]),
+        (slice(0, 1), slice(0, 1), [0, 1, 0, 1]),
+        (slice(13, 14), slice(13, 14), [13, 14, 13, 14]),
+        (slice(0, 1), slice(0, 14), [0, 1, 0, 14]),
+        (slice(0, 14), slice(13, 14), [0, 14, 13, 14]),
+    ],
+    ids=["all", "one", "first", "last", "upper border", "right border"],
+)
+def test_a_mask_that_is_full_tiny_or_at_the_border_has_its_box(rows: slice, columns: slice, box: list[int]) -> None:
+    mask = torch.zeros(1, 14, 14)
+    mask[0, rows, columns] = 1
+    assert torch.equal(region.largest_component(mask), mask)
+    assert _box(mask) == box
+
+
 def test_known_answer_10_loss() -> None:
     value = rams_loss(torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([[0.0, 1.0, 0.0]]), torch.tensor([0]))
     assert value.item() == pytest.approx(1.721291, abs=1e-5)
@@ -214,6 +234,21 @@ def test_second_loss_does_not_reach_the_first_scale(model: RAMSTrans) -> None:
     assert x.grad is None or x.grad.abs().max() == 0
     assert model.class_tokens[0].grad is None
     assert model.class_tokens[1].grad is not None
+
+
+def test_without_the_second_loss_the_first_scale_learns_the_same(model: RAMSTrans) -> None:
+    x = torch.rand(2, 3, 48, 48, generator=torch.Generator().manual_seed(3)) * 255
+
+    def gradients(second_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+        loss = rams_loss(*model.both_scales(x), torch.tensor([0, 1]), second_weight)
+        first, second = torch.autograd.grad(loss, list(model.class_tokens))
+        return first, second
+
+    (first, second), (first_alone, nothing) = gradients(1.0), gradients(0.0)
+    assert first.abs().max() > 0
+    assert second.abs().max() > 0
+    assert torch.equal(first_alone, first)
+    assert not nothing.any()
 
 
 def test_state_has_two_class_tokens_and_everything_else_once(model: RAMSTrans) -> None:
