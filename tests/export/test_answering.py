@@ -17,9 +17,10 @@ from export.answering import AnswerGraph, export_answer_graph
 from export.onnx import trace
 from export.operators import check_graph
 from models.hard_attention import AnswerOutput, HardAttention, HardAttentionShape, Selection
-from models.layers.aggregation import Aggregation, PairwiseSum
+from models.layers.aggregation import Aggregation
 from models.layers.cell_encoders import SceneCells
 from models.layers.selection import above_uniform, relevance, strongest
+from tests.known_layers import pairwise, soft
 
 pytestmark = pytest.mark.timeout(600)  # an export takes minutes where others use the processor
 
@@ -36,7 +37,7 @@ class Questions(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.scaled, self.plain = _known_pairwise(2**-0.5), _known_pairwise(1.0)
+        self.scaled, self.plain, self.soft = pairwise(2**-0.5), pairwise(1.0), soft()
 
     def forward(self, grid: Tensor, rows: Tensor, cells: Tensor, kept: Tensor, vectors: Tensor) -> tuple[Tensor, ...]:
         asked = torch.zeros_like(kept)
@@ -50,33 +51,37 @@ class Questions(nn.Module):
             self.plain(two, torch.ones_like(kept[:, :2]), asked),
             self.scaled(two, torch.ones_like(kept[:, :2]), asked),
             self.plain(cells, kept, asked),
-            relevance(vectors),
+            relevance(vectors[:, :4]),
+            self.soft.weights(vectors[:, 4:]),
+            self.soft(vectors[:, 4:], kept, asked),
         )
 
 
-NAMES = ("picks", "mask", "adaptive_grid", "adaptive", "plain", "scaled", "dropped", "relevance")
-
-
-def _known_pairwise(scale: float) -> PairwiseSum:
-    module = PairwiseSum(2)
-    module.scale = scale
-    with torch.no_grad():
-        module.query.weight.copy_(torch.eye(2))
-        module.key.weight.copy_(torch.eye(2))
-        module.value.weight.copy_(torch.tensor([[1.0, 0.0], [1.0, 1.0]]))
-    return module
+NAMES = (
+    "picks",
+    "mask",
+    "adaptive_grid",
+    "adaptive",
+    "plain",
+    "scaled",
+    "dropped",
+    "relevance",
+    "soft_weights",
+    "soft",
+)
 
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     """What ONNX Runtime says to the known questions."""
     rows = [[1.0, 2.0, 3.0, 4.0], [0.1, 0.2, 0.3, 0.4], [4.0, 4.0, 1.0, 1.0], [2.0, 2.0, 2.0, 2.0]]
+    lengths = [[3.0, 0.0], [1.0, 1.0], [0.0, 2.0], [0.0, 0.0]]
     asked = {
         "grid": torch.tensor([[3.0, 1.0, 2.0, 3.0, 2.0, 0.0, 2.0, 5.0, 1.0]] * 4),
         "rows": torch.tensor(rows),
         "cells": torch.tensor([CELLS] * 4),
         "kept": torch.tensor([[1.0, 1.0, 0.0]] * 4),
-        "vectors": torch.tensor([[[3.0, 0.0], [1.0, 1.0], [0.0, 2.0], [0.0, 0.0]]] * 4),
+        "vectors": torch.tensor([[*lengths, [1.0, 0.0], [0.0, 1.0], [2.0, 2.0]]] * 4),
     }
     proto = trace(Questions().eval(), asked, NAMES)
     return _run(proto, tmp_path_factory.mktemp("known"), {name: value.numpy() for name, value in asked.items()})
@@ -107,6 +112,11 @@ def test_known_answers_3_and_4_pairwise(answers: Answers) -> None:
 
 def test_known_answer_5_lengths(answers: Answers) -> None:
     assert answers["relevance"][0].tolist() == pytest.approx([3, 1.414214, 2, 1e-6], abs=1e-5)
+
+
+def test_known_answer_6_soft_weights(answers: Answers) -> None:
+    assert answers["soft_weights"][0].tolist() == pytest.approx([0.244728, 0.665241, 0.090031], abs=1e-5)
+    assert answers["soft"][0].tolist() == pytest.approx([0.424790, 0.845302], abs=1e-5)
 
 
 @pytest.fixture(scope="module", params=KINDS, ids="-".join)

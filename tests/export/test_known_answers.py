@@ -20,7 +20,8 @@ from models.layers.phrases import PhraseEncoder
 from models.layers.region import component_box, largest_component, patch_mask, roll_out, zoom
 from models.layers.sampler import GRID, SparseSampler
 from models.pma import QueryRelation, look, mask_phrases, masked_softmax
-from models.s3n import Peaks, attention_map, local_maxima, split_peaks, top_entropy
+from models.s3n import BASE, Peaks, attention_map, local_maxima, split_peaks, top_entropy
+from tests.known_layers import bare_stream, self_attention
 
 pytestmark = pytest.mark.timeout(600)  # an export takes minutes where others use the processor
 
@@ -42,6 +43,9 @@ class Questions(nn.Module):
         self.relation = QueryRelation(2, 2)
         self.phrases = PhraseEncoder(2, 1, 1)
         self.sampler = SparseSampler(64)
+        self.patches = torch.zeros(1, 14, 14)
+        self.patches[:, 3:5, 4:7] = 1.0
+        self.visual, self.text, self.stream = self_attention(text=False), self_attention(text=True), bare_stream()
         with torch.no_grad():
             self.relation.query.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 2.0]]))
             self.phrases.embedding.weight.copy_(torch.tensor([[0.0], [1.0]]))
@@ -52,7 +56,21 @@ class Questions(nn.Module):
         return tuple(self.answers(**asked).values())
 
     def answers(self, **asked: Tensor) -> dict[str, Tensor]:
-        return self.pma(**asked) | self.rams(**asked) | self.s3n(**asked)
+        return self.pma_parts(**asked) | self.pma(**asked) | self.rams(**asked) | self.s3n(**asked)
+
+    def pma_parts(self, scores: Tensor, picture: Tensor, **_: Tensor) -> dict[str, Tensor]:
+        vectors = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]]) + 0.0 * scores[:, :3, None]
+        visual, text = self.visual(vectors), self.text(vectors)
+        whole, strongest, mean = self.stream.blocks(picture)
+        return {
+            "visual_scores": visual,
+            "visual_sum": torch.bmm(visual.softmax(1).unsqueeze(1), vectors)[:, 0],
+            "text_scores": text,
+            "text_sum": torch.bmm(text.softmax(1).unsqueeze(1), vectors)[:, 0],
+            "whole": whole,
+            "block_max": strongest[:, :, 0],
+            "block_mean": mean[:, :, 0],
+        }
 
     def pma(
         self, scores: Tensor, words: Tensor, weights: Tensor, usable: Tensor, count: Tensor, **_: Tensor
@@ -83,6 +101,7 @@ class Questions(nn.Module):
         rolled = [layers[:, 0], layers[:, 1]]
         masked = torch.stack([patch_mask(saliency, alpha) for alpha in (1.3, 2.5, 3.5)], 1)
         corner = torch.tensor([[1.0, 3.0, 0.0, 2.0]]) + 0.0 * picture[:, 0, 0]
+        patches = self.patches + 0.0 * picture[:, 0, :1, :1]
         return {
             "rolled_cls": roll_out(rolled, "cls"),
             "rolled_mean": roll_out(rolled, "mean"),
@@ -90,6 +109,7 @@ class Questions(nn.Module):
             "component_box": component_box(largest_component(masks)),
             "component_cells": largest_component(masks).sum((1, 2)),
             "zoomed": zoom(picture, corner)[:, 0],
+            "box_px": component_box(patches) * 16.0,
         }
 
     def s3n(self, raw: Tensor, map5: Tensor, response: Tensor, attention: Tensor, **_: Tensor) -> dict[str, Tensor]:
@@ -125,13 +145,16 @@ def questions() -> dict[str, Tensor]:
         ([1.0], 1, 4),
     ]
     spiral = "111110/000001/011101/100101/100001/011110"
-    blobs = np.zeros((6, 6))
+    blobs, diagonals = np.zeros((2, 6, 6))
     for place in [(0, 3), (0, 4), (1, 4), (4, 0), (5, 0), (5, 1)]:
         blobs[place] = 1
+    for place in [(0, 0), (1, 1), (2, 2), (0, 3), (1, 3)]:
+        diagonals[place] = 1
     map5 = np.zeros((5, 5))
     map5[1, 1], map5[1, 3], map5[1, 4], map5[3, 0], map5[3, 3], map5[4, 4] = 9, 3, 3, 1, 6, 6
-    response, delta = np.zeros((GRID, GRID)), np.full((GRID, GRID), 0.09)
-    response[15, 15], response[4, 20], delta[15, 15] = 1, 0.49, 1.09
+    two, strong, weak = np.zeros((3, GRID, GRID))
+    delta = np.full((GRID, GRID), 0.09)
+    two[15, 15], two[4, 20], strong[15, 10], weak[15, 10], delta[15, 15] = 1, 0.49, 1, 0.49, 1.09
     raw = np.zeros((3, 200))
     raw[0, 0], raw[1, 0] = 9, 7
     words = cases([[1, 1, 1], [1, 1, 0], [0, 0, 0]]).long()
@@ -145,11 +168,13 @@ def questions() -> dict[str, Tensor]:
         "saliency": cases(
             [0.1, 0.2, 0.1, 0.1, 0.1, 0.9, 0.8, 0.1, 0.1, 0.2, 0.7, 0.1, 0.6, 0.1, 0.1, 0.1], [0.25] * 16
         ),
-        "masks": cases([[float(cell) for cell in row] for row in spiral.split("/")], blobs, np.zeros((6, 6))),
+        "masks": cases(
+            [[float(cell) for cell in row] for row in spiral.split("/")], blobs, np.zeros((6, 6)), diagonals
+        ),
         "picture": cases(np.arange(16.0).reshape(1, 4, 4)),
         "raw": cases(*raw),
         "map5": cases(map5),
-        "response": cases(response),
+        "response": cases(two, strong, weak),
         "attention": cases(np.full((GRID, GRID), 0.5), gaussian(15, 15), gaussian(0, 0), delta),
     }
 
@@ -213,6 +238,19 @@ def near(values: Iterable[float], tolerance: float = 1e-5) -> object:
     return pytest.approx(list(values), abs=tolerance)
 
 
+def test_pma_1_and_2_self_attention(answers: Answers) -> None:
+    assert answers["visual_scores"][0].tolist() == near([1, 1.5, 3])
+    assert answers["visual_sum"][0].tolist() == near([0.835748, 0.900376])
+    assert answers["text_scores"][0].tolist() == near([1.142391, 0.583230, 0.995055])
+    assert answers["text_sum"][0].tolist() == near([0.765191, 0.589270])
+
+
+def test_pma_3_blocks(answers: Answers) -> None:
+    assert answers["block_max"][0].tolist() == [5, 7, 13, 15]
+    assert answers["block_mean"][0].tolist() == [2.5, 4.5, 10.5, 12.5]
+    assert answers["whole"][0].tolist() == [7.5]
+
+
 def test_pma_4_picks_and_weights(answers: Answers) -> None:
     assert answers["picks"].tolist() == [[1, 2, 0]] * CASES
     assert answers["shares"][0].tolist() == near([0.429481, 0.456590, 0.622459])
@@ -243,14 +281,18 @@ def test_rams_3_and_4_mask_and_box(answers: Answers) -> None:
     assert answers["boxes"][1].tolist() == [[0, 4, 0, 4]] * 3
 
 
-def test_rams_5_and_7_spiral_tie_and_nothing(answers: Answers) -> None:
-    assert answers["component_cells"][:3].tolist() == [19, 3, 0]
-    assert answers["component_box"][:3].tolist() == [[0, 6, 0, 6], [0, 2, 3, 5], [0, 6, 0, 6]]
+def test_rams_5_6_and_7_spiral_tie_nothing_and_diagonals(answers: Answers) -> None:
+    assert answers["component_cells"][:4].tolist() == [19, 3, 0, 5]
+    assert answers["component_box"][:4].tolist() == [[0, 6, 0, 6], [0, 2, 3, 5], [0, 6, 0, 6], [0, 3, 0, 4]]
 
 
 def test_rams_8_zoom(answers: Answers) -> None:
     assert answers["zoomed"][0, 0].tolist() == near([4, 4.333333, 4.666667, 5])
     assert answers["zoomed"][0, 3].tolist() == near([8, 8.333333, 8.666667, 9])
+
+
+def test_rams_9_box_in_pixels(answers: Answers) -> None:
+    assert answers["box_px"][0].tolist() == [48, 80, 64, 112]
 
 
 def test_s3n_1_entropy_of_the_five_likeliest(answers: Answers) -> None:
@@ -259,6 +301,13 @@ def test_s3n_1_entropy_of_the_five_likeliest(answers: Answers) -> None:
 
 def test_s3n_2_peaks(answers: Answers) -> None:
     assert np.argwhere(answers["peaks"][0]).tolist() == [[1, 1], [1, 3], [3, 3]]
+
+
+def test_s3n_3_attention_along_a_row(answers: Answers) -> None:
+    row = 15, [10, 11, 13, 15]
+    assert (answers["discriminative"][1][row] - BASE).tolist() == near([1, 0.937786, 0.560962, 0.200721])
+    assert (answers["discriminative"][2][row] - BASE).tolist() == near([0.49, 0.429799, 0.150597, 0.018489])
+    assert (answers["complementary"][2][row] - BASE).tolist() == near([2.040816, 2.016880, 1.835227, 1.519529])
 
 
 def test_s3n_4_attention_of_the_strongest_and_the_weakest(answers: Answers) -> None:

@@ -137,7 +137,7 @@ def test_a_text_cannot_be_left_out(export_of: Callable[[System], Exported], imag
 
 
 class TestTexts:
-    """Appendix B, PMA: what padding, order and absence of phrases may do to an answer, through the engine."""
+    """PMA: what padding, order and absence of phrases may do to an answer, through the engine."""
 
     @pytest.fixture
     def pma(self, export_of: Callable[[System], Exported]) -> Graph:
@@ -163,7 +163,13 @@ class TestTexts:
         apart = np.roll(told.phrases, 6, axis=1)
         assert np.allclose(pma(told)["logits"], pma(Inputs(told.images, apart))["logits"], rtol=1e-5, atol=1e-4)
 
-    def test_no_text_and_unknown_words_give_finite_answers(self, pma: Graph, images: Pixels) -> None:
+    @pytest.mark.parametrize("precision", ["fp32", "fp16"])
+    def test_no_text_and_unknown_words_give_finite_answers(
+        self, export_of: Callable[[System], Exported], images: Pixels, precision: Precision, tmp_path: Path
+    ) -> None:
+        one = export_of("pma")
+        onnx.save(store(one.proto, precision, set(one.state)), tmp_path / "stored.onnx")
+        pma = Graph(tmp_path / "stored.onnx")
         nothing = pma(Inputs(images, np.zeros((len(images), 24, 6), np.int64)))
         unknown = pma(Inputs(images, np.ones((len(images), 24, 6), np.int64)))
         assert np.isfinite(nothing["logits"]).all()
@@ -203,6 +209,16 @@ def test_attention_is_never_below_its_base(export_of: Callable[[System], Exporte
     strongest, weakest = outputs["peaks"][:, 0], outputs["peaks"][:, 1]
     assert (strongest[:, 2] >= weakest[:, 2]).all()
     assert np.isin(outputs["peaks"][:, :, 3], (0, 1)).all()
+
+
+def test_the_constants_of_the_sampler_are_in_the_file(export_of: Callable[[System], Exported]) -> None:
+    tensors = [onnx.numpy_helper.to_array(tensor) for tensor in export_of("s3n").proto.graph.initializer]
+    (kernels,) = (tensor for tensor in tensors if tensor.shape == (62, 31))
+    plain, moment = kernels[:31], kernels[31:]
+    assert plain.sum(1) == pytest.approx(np.full(31, 13.838071), abs=1e-5)
+    assert plain[15, [0, 10, 14, 15, 16]] == pytest.approx([0.059056, 0.663553, 0.983728, 1, 0.983728], abs=1e-5)
+    assert [plain[0, 0], moment[0, 0], moment[30, 30]] == pytest.approx([7.419035, -1.013115, 8.432151], abs=1e-5)
+    assert [moment[15].sum(), moment[0].sum()] == pytest.approx([6.919035, 0], abs=1e-5)
 
 
 def test_what_only_training_needs_begins_again(export_of: Callable[[System], Exported]) -> None:

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
 from models.layers.aggregation import Aggregation, PairwiseSum, RelationSum, SoftSum, build_aggregator
 from models.layers.selection import strongest
+from tests.known_layers import pairwise, soft
 
 CELLS = [[1.0, 0.0], [0.0, 2.0], [0.1, 0.1]]
 ASKED = torch.zeros(1, 3)
-
-
-def known_pairwise(scale: float) -> PairwiseSum:
-    module = PairwiseSum(2)
-    module.scale = scale
-    with torch.no_grad():
-        module.query.weight.copy_(torch.eye(2))
-        module.key.weight.copy_(torch.eye(2))
-        module.value.weight.copy_(torch.tensor([[1.0, 1.0], [0.0, 1.0]]).T)
-    return module
 
 
 @pytest.mark.parametrize(
@@ -28,7 +18,7 @@ def known_pairwise(scale: float) -> PairwiseSum:
 )
 def test_known_answer_3_pairwise(scale: float, expected: list[float]) -> None:
     cells = torch.tensor([CELLS[:2]])
-    found = known_pairwise(scale)(cells, torch.ones(1, 2), ASKED)
+    found = pairwise(scale)(cells, torch.ones(1, 2), ASKED)
     assert found[0].tolist() == pytest.approx(expected, abs=1e-5)
 
 
@@ -37,17 +27,34 @@ def test_known_answer_3_the_scale_is_the_width_s() -> None:
 
 
 def test_known_answer_4_a_dropped_cell_is_neither_key_nor_query() -> None:
-    found = known_pairwise(1.0)(torch.tensor([CELLS]), torch.tensor([[1.0, 1.0, 0.0]]), ASKED)
+    found = pairwise(1.0)(torch.tensor([CELLS]), torch.tensor([[1.0, 1.0, 0.0]]), ASKED)
     assert found[0].tolist() == pytest.approx([0.749045, 3.250955], abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("keys", "queries", "expected"),
+    [
+        ([1.0, 1.0, 0.0], [1.0, 1.0, 1.0], [1.224066, 4.775934]),
+        ([1.0, 1.0, 1.0], [1.0, 1.0, 0.0], [0.606217, 2.967728]),
+    ],
+    ids=["queries", "keys"],
+)
+def test_known_answer_4_a_mask_that_is_forgotten_gives_another_sum(
+    keys: list[float], queries: list[float], expected: list[float]
+) -> None:
+    cells = torch.tensor(CELLS)
+    weights = (cells @ cells.T).exp() * torch.tensor(keys)
+    read = weights / weights.sum(1, keepdim=True) @ torch.stack([cells[:, 0], cells.sum(1)], 1)
+    wrong = torch.tensor(queries) @ read
+    assert wrong.tolist() == pytest.approx(expected, abs=1e-5)
+    found = pairwise(1.0)(cells.unsqueeze(0), torch.tensor([[1.0, 1.0, 0.0]]), ASKED)[0]
+    assert ((found - wrong).abs() > 0.1).all()
+
+
 def test_known_answer_6_soft_weights() -> None:
-    module = SoftSum(2)
     cells = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [2.0, 2.0]]])
-    module.score = nn.Identity()  # type: ignore[assignment]
-    module.weights = lambda _: torch.tensor([[1.0, 2.0, 0.0]]).softmax(1)  # type: ignore[method-assign]
-    assert module.weights(cells)[0].tolist() == pytest.approx([0.244728, 0.665241, 0.090031], abs=1e-5)
-    assert module(cells, torch.ones(1, 3), ASKED)[0].tolist() == pytest.approx([0.424790, 0.845302], abs=1e-5)
+    assert soft().weights(cells)[0].tolist() == pytest.approx([0.244728, 0.665241, 0.090031], abs=1e-5)
+    assert soft()(cells, torch.ones(1, 3), ASKED)[0].tolist() == pytest.approx([0.424790, 0.845302], abs=1e-5)
 
 
 def test_soft_weights_read_the_bounded_cell() -> None:
