@@ -203,6 +203,18 @@ def test_the_table_of_positions_does_not_decay(ran: Ran) -> None:
     assert own["weight_decay"] == 0.0
 
 
+def test_the_papers_head_trains_without_what_only_helps(ran: Ran, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, head="cls", has_auxiliaries=False, epochs=1)
+    course.train_grounding(request(ran.root, tmp_path / "cls", recipe))
+    trained = load_grounding(tmp_path / "cls")
+    torch.manual_seed(recipe.seed)
+    begun = build_learner(trained.record).model.box.state_dict()
+    learnt = trained.model.box.state_dict()
+    assert trained.epochs == 1
+    assert trained.model.cell_head is None
+    assert all(weight.isfinite().all() and not torch.equal(weight, begun[name]) for name, weight in learnt.items())
+
+
 def test_what_sees_and_what_reads_stay_as_they_were(ran: Ran) -> None:
     material = gather(ran)
     trained = load_grounding(ran.out)
