@@ -17,7 +17,7 @@ from models.layers.phrases import UNKNOWN
 from models.plain import PlainClassifier, PlainTransformer
 from models.pma import PMA, Part, PMAOutput, PMAShape, PMAVisual
 from models.pma_student import PMAStudent
-from models.rams_trans import RAMSTrans
+from models.rams_trans import RAMSTrans, RegionRule
 from models.s3n import S3N, peak_table
 from models.vit import VIT_SHAPES, VisionTransformer, resize_position
 
@@ -38,7 +38,8 @@ class Build:
     """All that a model's structure follows from.
 
     `words` counts the ids of the vocabulary, padding and unknown included; the bimodal system needs it, no other has it.
-    `stages` and `without` are PMA's, for ablations: how often it looks, and which of its parts it lacks.
+    `stages` and `without` are PMA's, for ablations: how often it looks, and which of its parts it lacks. `region` is
+    RAMS-Trans's: how it finds what it enlarges.
     """
 
     system: System
@@ -49,6 +50,7 @@ class Build:
     setting: Setting = "reduced"
     stages: int = 3
     without: tuple[Part, ...] = ()
+    region: RegionRule = RegionRule()  # noqa: RUF009  # frozen
 
     def __post_init__(self) -> None:
         backbones = [*SPECS, *VIT_SHAPES]
@@ -86,7 +88,7 @@ def build(spec: Build) -> nn.Module:
         encoder = VisionTransformer(replace(VIT_SHAPES[spec.backbone], size_px=spec.size_px))
         if spec.system == "plain":
             return PlainTransformer(encoder, spec.classes)
-        return RAMSTrans(encoder, spec.classes)
+        return RAMSTrans(encoder, spec.classes, spec.region)
     backbone = MobileNet(SPECS[spec.backbone], PMA_STRIDE if spec.system in ("pma", "pma_visual") else 32)
     if spec.size_px % backbone.stride:
         raise ValueError(f"{spec.size_px} px is not a multiple of the backbone's stride, {backbone.stride} px")

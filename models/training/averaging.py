@@ -131,4 +131,5 @@ def _record(
         weights=blend.start.identity if blend else None,
         limit=limit,
         members=tuple(one.identity for one in members),
+        region=first.region,
     )

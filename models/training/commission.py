@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from models.pma import Part
 from models.preprocess import Fit
+from models.rams_trans import RegionRule
 from models.systems import Setting, System, text_lengths
 from models.text import VOCABULARY_NAME, write_vocabulary
 from models.training.course import Course, train
@@ -37,7 +38,7 @@ _KEEPS_MAPS = ("plain", "pma_visual", "pma")
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A bundle or run to start from: its name, what it was built as, and its weights."""
+    """A bundle or run to start from: its name, what it was built as, and its weights; a bundle's region rule is not known."""
 
     identity: str
     system: System
@@ -46,6 +47,7 @@ class Start:
     fit: Fit
     class_ids: tuple[str, ...]
     state: Mapping[str, Tensor]
+    region: RegionRule = RegionRule()  # noqa: RUF009  # frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,14 @@ def start_of_run(folder: Path) -> Start:
     record, model, _ = load_model(folder)
     identity = f"{record.system} run {folder.name}"
     return Start(
-        identity, record.system, record.backbone, record.size_px, record.fit, record.class_ids, model.state_dict()
+        identity,
+        record.system,
+        record.backbone,
+        record.size_px,
+        record.fit,
+        record.class_ids,
+        model.state_dict(),
+        record.region,
     )
 
 
@@ -192,6 +201,8 @@ def _record(commission: Commission, name: str, lessons: Lessons) -> RunRecord:
         frozen=commission.maps is not None,
         stages=commission.stages,
         without=commission.without,
+        region=recipe.region,
+        phases=recipe.phases,
     )
 
 

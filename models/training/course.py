@@ -72,7 +72,7 @@ def train(course: Course, folder: Path) -> nn.Module:
         run.log(stage="start", validation=material.accuracy(run.averaged))
         run.save()
     run.resume()
-    loss = material.loss(loss_of(recipe.system, recipe.smoothing, course.teacher, recipe.tau))
+    loss = material.loss(loss_of(recipe.system, recipe.smoothing, course.teacher, recipe.tau, recipe.phases))
     with progress_bar() as bar:
         steps = recipe.schedule.epochs * lessons.steps
         task = bar.add_task("training", total=steps, completed=run.epoch * lessons.steps)

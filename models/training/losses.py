@@ -20,11 +20,6 @@ from models.s3n import S3N, Phase, S3NOutput, s3n_loss
 from models.systems import System
 from models.training.views import Batch
 
-S3N_OPENING_SHARE = 1 / 3  # of the epochs; the paper takes 21 of 60
-#: Of the steps, how many RAMS-Trans learns from the whole photo alone: an unadapted net's attention is nearly flat, and
-#: its region would be none.
-RAMS_WARMUP_SHARE = 0.2
-
 #: A teacher's logits f32 [B, C] of images f32 [B, 3, S, S] and their phrases int64 [B, P, T].
 Teacher = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -38,17 +33,33 @@ class Moment:
     generator: torch.Generator
 
 
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """How a loss changes in the course of a run, as numbers of its recipe.
+
+    `all_peaks` is the share of the epochs in which S3N shows all peaks in both views. `whole_alone` is the share of the steps
+    in which RAMS-Trans learns from the whole photo alone; `second_weight`, lambda of its equation (11), is what the loss of the
+    enlarged region counts from then on.
+    """
+
+    all_peaks: float = 1 / 3  # the paper takes 21 of 60
+    whole_alone: float = 0.2  # an unadapted net's attention is nearly flat, and its region would be none
+    second_weight: float = 1.0
+
+
 Loss = Callable[[nn.Module, Batch, Moment], Tensor]
 
 
-def loss_of(system: System, smoothing: float, teacher: Teacher | None = None, tau: float = 1.0) -> Loss:
+def loss_of(
+    system: System, smoothing: float, teacher: Teacher | None = None, tau: float = 1.0, phases: Phases = Phases()
+) -> Loss:
     """The loss that a system is trained with; only a student has a teacher, softened by `tau`, and learns from nothing else."""
     if teacher is not None:
         return _from_teacher(teacher, tau)
     if system == "s3n":
-        return _s3n
+        return _s3n(phases.all_peaks)
     if system == "rams_trans":
-        return _rams
+        return _rams(phases)
     return soft_cross_entropy(smoothing)
 
 
@@ -74,22 +85,28 @@ def soft_cross_entropy(smoothing: float) -> Loss:
     return loss
 
 
-def s3n_phase(epochs_done: float) -> Phase:
+def s3n_phase(epochs_done: float, all_peaks: float) -> Phase:
     """All peaks in both views at first, a random split from then on; the rule of serving is never learnt from."""
-    return 0 if epochs_done < S3N_OPENING_SHARE - 1e-9 else 1
+    return 0 if epochs_done < all_peaks - 1e-9 else 1
 
 
-def _s3n(model: nn.Module, batch: Batch, moment: Moment) -> Tensor:
-    output = cast("S3N", model)(batch.images, s3n_phase(moment.epochs_done), moment.generator)
-    heads = {name: getattr(output, name).float() for name in ("logits", "raw", "discriminative", "complementary")}
-    return s3n_loss(output._replace(**heads), batch.labels)
+def _s3n(all_peaks: float) -> Loss:
+    def loss(model: nn.Module, batch: Batch, moment: Moment) -> Tensor:
+        output = cast("S3N", model)(batch.images, s3n_phase(moment.epochs_done, all_peaks), moment.generator)
+        heads = {name: getattr(output, name).float() for name in ("logits", "raw", "discriminative", "complementary")}
+        return s3n_loss(output._replace(**heads), batch.labels)
+
+    return loss
 
 
-def _rams(model: nn.Module, batch: Batch, moment: Moment) -> Tensor:
-    if moment.steps_done < RAMS_WARMUP_SHARE:
-        return F.cross_entropy(model(batch.images).float(), batch.labels)
-    first, second = cast("RAMSTrans", model).both_scales(batch.images)
-    return rams_loss(first.float(), second.float(), batch.labels)
+def _rams(phases: Phases) -> Loss:
+    def loss(model: nn.Module, batch: Batch, moment: Moment) -> Tensor:
+        if moment.steps_done < phases.whole_alone:
+            return F.cross_entropy(model(batch.images).float(), batch.labels)
+        first, second = cast("RAMSTrans", model).both_scales(batch.images)
+        return rams_loss(first.float(), second.float(), batch.labels, phases.second_weight)
+
+    return loss
 
 
 def _from_teacher(teacher: Teacher, tau: float) -> Loss:

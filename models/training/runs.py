@@ -13,9 +13,11 @@ from torch import nn
 
 from models.pma import Part
 from models.preprocess import Fit
+from models.rams_trans import RegionRule
 from models.systems import Build, Setting, System, build
 from models.training.data import DataError, Dataset, hold_out_classes, read_dataset
 from models.training.loop import HISTORY_NAME
+from models.training.losses import Phases
 from models.training.records import read_record_as, read_state
 
 
@@ -26,7 +28,8 @@ class RunRecord:
     `weights` names what the run started from, a file of published weights, a bundle or a run; `teacher` whom a student
     learnt from, softened by `tau`. `limit` is the number of photos where not all were used, `held_out` that of classes
     set aside. `words` counts the ids of the vocabulary that lies in the run's folder. `frozen`: only what stands on top of the backbone was
-    trained. `stages` and `without` are an ablation's. `members` are the models whose weights were averaged, where it is no
+    trained. `stages` and `without` are an ablation's. `region` and `phases` are the recipe's; of runs from before these were on
+    record they are what all recipes had. `members` are the models whose weights were averaged, where it is no
     training at all.
     """
 
@@ -50,6 +53,8 @@ class RunRecord:
     without: tuple[Part, ...] = ()
     tau: float = 1.0
     members: tuple[str, ...] = ()
+    region: RegionRule = RegionRule()  # noqa: RUF009  # frozen
+    phases: Phases = Phases()  # noqa: RUF009  # frozen
 
     @property
     def build(self) -> Build:
@@ -63,6 +68,7 @@ class RunRecord:
             self.setting,
             self.stages,
             self.without,
+            self.region,
         )
 
 

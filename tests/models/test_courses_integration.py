@@ -15,15 +15,18 @@ import torch
 from models import examination
 from models.backbones import SPECS
 from models.evaluation.report import Effort
+from models.rams_trans import RAMSTrans, RegionRule
 from models.systems import System
 from models.text import VOCABULARY_NAME, read_vocabulary
+from models.training.averaging import average
 from models.training.commission import Commission, run_commission, start_of_run
-from models.training.data import DataError
+from models.training.data import DataError, read_dataset
 from models.training.loop import HISTORY_NAME
+from models.training.losses import Phases
 from models.training.material import KeptMaps, Photos
 from models.training.recipes import plain, systems
 from models.training.recipes.base import Recipe
-from models.training.records import read_state
+from models.training.records import RECORD_NAME, read_state
 from models.training.runs import dataset_of, effort_of, load_model, read_record
 from models.training.teachers import read_teacher
 from models.vit import VIT_SHAPES, ViTShape
@@ -219,6 +222,39 @@ def test_an_ablation_is_on_record_and_built_again(index: Path, tmp_path: Path) -
     assert (record.stages, record.without) == (1, ("masks", "relation", "attention"))
     assert same(model, loaded)
     assert not any("relation" in name or "attention" in name for name in model.state_dict())
+
+
+def test_the_region_rule_and_the_phases_of_a_recipe_are_on_record(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule, phases = RegionRule(alpha=1.5, residual=0.5, query="cls"), Phases(whole_alone=1.0, second_weight=0.5)
+    recipe = systems.RECIPES["rams_trans"]
+    monkeypatch.setitem(systems.RECIPES, "rams_trans", replace(recipe, region=rule, phases=phases))
+    asked = replace(commission("rams_trans", index, tmp_path / "run"), epochs=1)
+    model = run_commission(asked)
+    record, loaded, _ = load_model(tmp_path / "run")
+    assert (record.region, record.phases) == (rule, phases)
+    assert isinstance(loaded, RAMSTrans)
+    assert loaded.rule == rule
+    start = start_of_run(tmp_path / "run")
+    average([start, start], read_dataset("folder", index), tmp_path / "mean")
+    assert read_record(tmp_path / "mean").region == rule
+    first, second = (token.detach() for token in model.class_tokens)
+    begun = run_commission(replace(asked, out=tmp_path / "begun", epochs=0))
+    assert not torch.equal(first, begun.class_tokens[0])
+    assert torch.equal(second, begun.class_tokens[1]), "the second scale learns nothing while the whole photo is alone"
+    monkeypatch.setitem(systems.RECIPES, "rams_trans", replace(recipe, phases=phases))
+    with pytest.raises(DataError, match="a run with other alpha, residual, query;"):
+        run_commission(asked)
+
+
+def test_a_record_from_before_rule_and_phases_is_that_of_the_usual_ones(
+    whole_run: Callable[[System], Path], tmp_path: Path
+) -> None:
+    record = json.loads((whole_run("rams_trans") / RECORD_NAME).read_text())
+    del record["region"], record["phases"]
+    (tmp_path / RECORD_NAME).write_text(json.dumps(record))
+    assert read_record(tmp_path) == read_record(whole_run("rams_trans"))
 
 
 def test_held_out_classes_are_no_outputs(index: Path, tmp_path: Path) -> None:

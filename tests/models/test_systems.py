@@ -11,7 +11,7 @@ from torch import nn
 from models import systems
 from models.backbones import SPECS, MobileNet
 from models.pma import PMA
-from models.rams_trans import RAMSTrans
+from models.rams_trans import RAMSTrans, RegionRule
 from models.s3n import S3N
 from models.systems import SYSTEMS, Build, System, adopt, build, run, text_lengths
 from models.vit import VIT_SHAPES, ViTShape
@@ -153,3 +153,10 @@ def test_both_scales_start_from_the_class_token_of_a_plain_transformer() -> None
     assert torch.equal(model.class_tokens[0], model.class_tokens[1])
     assert torch.equal(model.class_tokens[0], plain.state_dict()["class_token"])
     assert model.backbone.position.shape == (1, 1 + 8 * 8, 12)
+
+
+def test_rams_finds_its_region_by_the_rule_that_it_is_built_with() -> None:
+    rule = RegionRule(alpha=2.0, residual=0.5, query="cls")
+    model = build(replace(tiny_build("rams_trans"), region=rule))
+    assert isinstance(model, RAMSTrans)
+    assert model.rule == rule

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from models.preprocess import Fit
+from models.rams_trans import RegionRule
 from models.systems import Setting, System
 from models.training.loop import Schedule
+from models.training.losses import Phases
 from models.training.views import Augmentation
 
 
@@ -25,7 +27,8 @@ class Recipe:
 
     A framing that is not in `framings` is shown once an epoch. `probe` fits the classifier to frozen features first,
     `blend` ends with an average of start and end, of the weights whose names have one of the beginnings in `blended`;
-    `smoothing` is that of the labels, `tau` that of a teacher's answers.
+    `smoothing` is that of the labels, `tau` that of a teacher's answers. `phases` tells how S3N's and RAMS-Trans's losses change in
+    the course of a run, `region` how RAMS-Trans finds what it enlarges.
     """
 
     backbone: str
@@ -42,6 +45,8 @@ class Recipe:
     blended: tuple[str, ...] = ("",)
     smoothing: float = 0.1  # the labels themselves are a few per cent wrong
     tau: float = 1.0  # as the paper has it
+    phases: Phases = Phases()  # noqa: RUF009  # frozen
+    region: RegionRule = RegionRule()  # noqa: RUF009  # frozen
 
 
 def with_epochs(recipe: Recipe, epochs: int) -> Recipe:

@@ -1,9 +1,13 @@
 """Recipes of the systems named after papers, and of the plain classifiers that they are compared with.
 
-Every reduced run takes the same number of optimiser steps in the same sizes, so that a row of a comparison differs from the
-next by its system alone. Losses, freezing, phases and parameter groups are the
-papers'; optimiser, averaging and views are what won on two processor cores. The full setting has the papers' sizes and
-optimiser and needs a GPU: the code is the same.
+Reduced runs on one backbone take the same number of optimiser steps at the same sizes, in the same views. Their system is not
+all that differs: of the plain classifier and the student two thirds of the backbone learn from the first step, the head at
+twice its rate; with PMA and S3N the last third learns after two epochs, new layers at five times its rate. Plain classifiers
+and PMA learn from smoothed labels, RAMS-Trans and the head that S3N answers from do not. A difference between two rows of a
+comparison holds this, too.
+
+Losses, phases and parameter groups are the papers' but for PMA's smoothing; optimiser, averaging and views are what won on two
+processor cores. The full setting has the papers' sizes and optimiser and needs a GPU: the code is the same.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from models.training.loop import Schedule
+from models.training.losses import Phases
 from models.training.recipes.base import Framing, Recipe
 from models.training.views import Augmentation
 
@@ -44,6 +49,7 @@ _BASE = Recipe(
 #: Nothing is new, so nothing waits, and the head comes from the probe.
 BASELINE = replace(_BASE, schedule=replace(_BASE.schedule, frozen=(0.33,) * EPOCHS, head_lr_factor=2.0))
 STUDENT = replace(BASELINE, system="pma_student")
+#: Labels are smoothed by 0.1 as the plain classifier's, which is ours: the paper's loss smooths none, and the full setting does so.
 PMA_VISUAL = replace(_BASE, system="pma_visual")
 _READING = 30.0  # words start from nothing, and a text alone is learnt at 0.01: 34 % after 1,000 steps, at 0.002 20 %
 _WORDS = tuple((part, _READING) for part in ("phrases.", "text_attention.", "relation."))
@@ -121,10 +127,10 @@ RECIPES = {
     "s3n": S3N,
     "rams_trans": RAMS_TRANS,
     "baseline_full": _full(BASELINE),
-    "pma_visual_full": _full(PMA_VISUAL),
-    "pma_full": _full(PMA),
+    "pma_visual_full": replace(_full(PMA_VISUAL), smoothing=0.0),
+    "pma_full": replace(_full(PMA), smoothing=0.0),
     "pma_student_full": _full(STUDENT),
-    "s3n_full": _full(S3N, replace(_FULL, rates=(("beta", 1e-4),))),
+    "s3n_full": replace(_full(S3N, replace(_FULL, rates=(("beta", 1e-4),))), phases=Phases(all_peaks=21 / 60)),
     "rams_trans_full": _full(
         replace(RAMS_TRANS, backbone="vit_b16"),
         # 10,000 steps on the crops; the head is shared by both scales and as slow as the rest
