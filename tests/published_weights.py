@@ -43,6 +43,17 @@ _VIT_LINEAR = {
     "mlp/fc2": "mlp.2",
 }
 
+_VIT_MODEL_BLOCK = {
+    "norm1": "layernorm_before",
+    "norm2": "layernorm_after",
+    "attention.query": "attention.attention.query",
+    "attention.key": "attention.attention.key",
+    "attention.value": "attention.attention.value",
+    "attention.out": "attention.output.dense",
+    "mlp.0": "intermediate.dense",
+    "mlp.2": "output.dense",
+}
+
 
 def write_weights(folder: Path) -> None:
     """Every file that the documents start from, under the name that they give it."""
@@ -113,6 +124,26 @@ def write_vit(path: Path, state: dict[str, Tensor]) -> None:
             )
     stored = [numpy_helper.from_array(np.ascontiguousarray(value.numpy()), name) for name, value in tensors.items()]
     onnx.save(helper.make_model(helper.make_graph(nodes, "published", [], [], stored)), path)
+
+
+def write_vit_model(path: Path, state: dict[str, Tensor], prefix: str = "") -> Path:
+    """The encoder and class token of a plain transformer as Transformers' ViTModel has them, or behind a head's `vit.`."""
+    tensors = {
+        "embeddings.cls_token": state["class_token"],
+        "embeddings.position_embeddings": state["backbone.position"],
+        "embeddings.patch_embeddings.projection.weight": state["backbone.patches.weight"],
+        "embeddings.patch_embeddings.projection.bias": state["backbone.patches.bias"],
+        "layernorm.weight": state["backbone.norm.weight"],
+        "layernorm.bias": state["backbone.norm.bias"],
+    }
+    for block in range(sum(name.endswith("norm1.weight") for name in state)):
+        for leaf in ("weight", "bias"):
+            for ours, theirs in _VIT_MODEL_BLOCK.items():
+                name = f"encoder.layer.{block}.{theirs}.{leaf}"
+                tensors[name] = state[f"backbone.blocks.{block}.{ours}.{leaf}"]
+    named = {f"{prefix}{name}": tensor.contiguous() for name, tensor in tensors.items()}
+    save_file(named | {"pooler.dense.bias": torch.zeros(1)}, path)
+    return path
 
 
 def write_yolox(stages: YoloxStages, path: Path, left_out: int = 0) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import cast
 
 import torch
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -21,8 +22,8 @@ from models.pma import PMA, PMAVisual
 from models.s3n import S3N
 from models.systems import adopt
 from models.training.data import DataError
-from models.vit import VIT_S14, VisionTransformer
-from models.vit_weights import read_vit_s14
+from models.vit import VisionTransformer
+from models.vit_weights import read_vit, read_vit_s14
 
 #: Batches of photos f32 [B, 3, S, S] as serving sees them; each call gives them anew.
 Sample = Callable[[], Iterable[Tensor]]
@@ -54,24 +55,29 @@ def begin_with_weights(model: nn.Module, path: Path, sample: Sample) -> None:
     """Fill the backbone from its published file; photos rebuild the norms where that has none.
 
     Raises:
-        DataError: the file holds other weights, or none are known for the backbone.
+        DataError: the file holds other weights.
     """
-    backbone = model.backbone
-    name = backbone.spec.name if isinstance(backbone, MobileNet) else "vit_s14"
+    backbone = cast("MobileNet | VisionTransformer", model.backbone)
+    name = backbone.spec.name if isinstance(backbone, MobileNet) else _name_of(backbone)
     try:
         if isinstance(backbone, MobileNet):
             if name == "mobilenet_v2":
                 load_inat_mobilenet(backbone, path, sample())
             else:
                 load_efficientnet_lite(backbone, path)
-        elif isinstance(backbone, VisionTransformer) and backbone.shape.width == VIT_S14.width:
+        elif backbone.shape.layer_scale:
             adopt(model, read_vit_s14(path))
         else:
-            raise DataError("no published weights are known for this backbone; start from a bundle")
+            adopt(model, read_vit(path, backbone))
     except (DecodeError, EOFError, KeyError, RuntimeError, UnpicklingError, SafetensorError) as error:
         raise DataError(f"{path} does not hold the published weights of {name}") from error
     except ValueError as error:
         raise DataError(str(error)) from error
+
+
+def _name_of(encoder: VisionTransformer) -> str:
+    """A transformer as a message calls it."""
+    return f"a ViT of width {encoder.shape.width} with patches of {encoder.shape.patch_px} px"
 
 
 def load_photo_cells(encoder: PhotoCells, path: Path) -> None:
