@@ -1,11 +1,14 @@
 """ResNet-50 and ResNet-101: the backbones of the papers, as three maps at strides 8, 16 and 32.
 
-Owns the structure under torchvision's names, so that published weights load as they are. Paper: He et al., CVPR 2016, with
+Owns the structure under torchvision's names, so that its published weights load as they are. Paper: He et al., CVPR 2016, with
 the stride on the 3 x 3 convolution.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import torch
 from torch import Tensor, nn, tensor
 from torch.nn import functional as F
 
@@ -70,3 +73,13 @@ class ResNet(nn.Module):
             x = self.get_submodule(f"layer{number}")(x)
             maps.append(x)
         return tuple(maps)
+
+
+def load_resnet(trunk: ResNet, path: Path) -> None:
+    """Fill the trunk from a state dict of torchvision; its classifier is left out.
+
+    Raises:
+        RuntimeError: the file holds another network.
+    """
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    trunk.load_state_dict({name: weight for name, weight in state.items() if not name.startswith("fc.")})

@@ -21,6 +21,7 @@ from models.backbones import load_efficientnet_lite
 from models.layers.bert import load_bert
 from models.layers.grains import GrainedFeatures, MobileNetStages
 from models.referring import Referring
+from models.resnet import ResNet, load_resnet
 from models.text.expressions import PieceVocabulary, cut_vocabulary
 from models.training.data import DataError
 from models.yolox import YoloxStages, load_yolox
@@ -47,6 +48,8 @@ def load_stages(stages: nn.Module, path: Path) -> None:
             load_yolox(stages, path)
         elif isinstance(stages, MobileNetStages):
             load_efficientnet_lite(stages.trunk, path)
+        elif isinstance(stages, ResNet):
+            load_resnet(stages, path)
         else:
             raise DataError("no published weights are known for this backbone")
     except (DecodeError, EOFError, KeyError, OSError, RuntimeError, UnpicklingError, ValueError) as error:
