@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from export.runtime import Graph, Inputs
 from models.calibration import Floats, softmax
 from models.cutting import cut
-from models.evaluation.asking import LANES, Answered, Refused
+from models.evaluation.asking import LANES, Answered, Refused, Said
 from models.evaluation.faithfulness import Run
 from models.evaluation.heat import Outputs
 from models.evaluation.remote import canonical
 from models.manifest import read_classifier, read_manifest
 from models.preprocess import ImageError, Photo, Pixels, decode, fit_pixels, preprocess
+from models.rams_trans import RAMSTrans
+from models.s3n import ENTROPY_GATE, S3N
 from models.sections import Arithmetic, TextInput
 from models.text import VOCABULARY_NAME, read_vocabulary
 from models.training.data import DataError
@@ -139,7 +141,8 @@ def _middle(photo: Photo, share: float) -> tuple[int, int, int, int]:
 class RunAnswers:
     """The averaged model of a training run, before any export: a row of an ablation needs no bundle.
 
-    With `maps` a frozen backbone's maps of the photos are kept there, and read where another run had them made.
+    With `maps` a frozen backbone's maps of the photos are kept there, and read where another run had them made. Of S3N and
+    RAMS-Trans each look is heard apart, too; exported graphs leave these heads out.
     """
 
     def __init__(self, folder: Path, maps: Path | None = None) -> None:
@@ -157,6 +160,14 @@ class RunAnswers:
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // LANES))  # photos are asked side by side
         self._vocabulary = None if record.words is None else read_vocabulary(folder / VOCABULARY_NAME)
 
+    @property
+    def learnt(self) -> dict[str, float]:
+        """Numbers of its own that the model has learnt: S3N's widths of the attention, beta of its equation (6)."""
+        if not isinstance(self._model, S3N):
+            return {}
+        discriminative, complementary = self._model.beta.tolist()
+        return {"beta, discriminative": discriminative, "beta, complementary": complementary}
+
     def __call__(self, photo: bytes, text: str | None = None) -> Answered:
         """The logits of one photo, with the text where the model reads it."""
         try:
@@ -168,14 +179,35 @@ class RunAnswers:
             ids = self._vocabulary.encode(self._vocabulary.known_phrases(text or ""))
             phrases = torch.from_numpy(ids)[None].to(self._device)
         with torch.inference_mode():
-            logits = logits_of(self._model, seen, phrases)[0].double().cpu().numpy()
-        return Answered(canonical({"best": int(logits.argmax())}), logits)
+            found, said = _listen(self._model, seen, phrases)
+        logits = found[0].double().cpu().numpy()
+        return Answered(canonical({"best": int(logits.argmax())}), logits, said)
 
     def _see(self, photo: bytes) -> Tensor:
         """What the model takes: the photo, or what its backbone made of it."""
         if self._maps is not None:
             return self._maps(photo)
         return to_tensor([preprocess(photo, self._size_px, self._fit)[0]])
+
+
+def _listen(model: nn.Module, seen: Tensor, phrases: Tensor | None) -> tuple[Tensor, Said | None]:
+    """The logits f32 [1, C] of one photo; of a model that looks more than once, what each look says by itself, too.
+
+    Both scales of RAMS-Trans count by their mean probability.
+    """
+    if isinstance(model, S3N):
+        looks = model(seen)
+        rules = {"the top class alone makes the map": bool(looks.peaks.entropy < ENTROPY_GATE)}
+        names = ("raw", "discriminative", "complementary")
+        return looks.logits, Said({name: int(getattr(looks, name).argmax()) for name in names}, rules)
+    if isinstance(model, RAMSTrans):
+        first = model.explain(seen)
+        second = model.closer(seen, first.box_px)
+        both = first.logits.softmax(1) + second.softmax(1)
+        picks = {"the region alone": int(second.argmax()), "both scales": int(both.argmax())}
+        is_whole = bool((first.region == torch.tensor([0.0, 0.0, 1.0, 1.0]).to(seen)).all())
+        return first.logits, Said(picks, {"the region is the whole photo": is_whole})
+    return logits_of(model, seen, phrases), None
 
 
 def run_of(folder: Path) -> Run:

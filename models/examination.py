@@ -12,6 +12,7 @@ from pathlib import Path
 
 from models.answerers import CLASSES_TOLD, Bare, EngineAnswers, RunAnswers, Voting
 from models.evaluation.asking import Answerer, Asked, ask
+from models.evaluation.diagnosis import diagnose
 from models.evaluation.items import Part, parts_of
 from models.evaluation.remote import Service
 from models.evaluation.report import Effort, Report, make_report
@@ -105,6 +106,8 @@ def examine_vote(folder: Path, photos: Photos) -> Examined:
 def examine_run(folder: Path, photos: Photos, maps: Path | None = None) -> Examined:
     """Ask the averaged model of a training run, which nothing has calibrated yet: its temperature is 1.
 
+    What looks more than once is heard part by part, too, in the same pass over the photos.
+
     `maps` is a folder in which what a frozen backbone makes of the photos is kept for the next run on it.
 
     Raises:
@@ -112,10 +115,11 @@ def examine_run(folder: Path, photos: Photos, maps: Path | None = None) -> Exami
     """
     record = read_record(folder)
     labels = tuple(labels_for(record.dataset, record.class_ids).rows)
-    asked = _ask(photos, labels, RunAnswers(folder, maps), None)
+    answers = RunAnswers(folder, maps)
+    asked = _ask(photos, labels, answers, None)
     effort = None if record.members else Effort(*effort_of(folder))  # an average took no step of its own
     report = make_report(f"{record.system} run {folder.name}", photos.dataset, 1.0, asked, effort=effort)
-    return Examined(report, asked, labels)
+    return Examined(replace(report, diagnosis=diagnose(asked, answers.learnt)), asked, labels)
 
 
 def weigh_words(folder: Path, photos: Photos) -> str:

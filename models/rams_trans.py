@@ -86,9 +86,15 @@ class RAMSTrans(nn.Module):
         tokens, weights = self.backbone(x, self.class_tokens[0], keep_weights=True)
         with torch.no_grad():
             box_px, _ = self.region(weights)
-            closer = zoom(x, box_px)
-        closer_tokens, _ = self.backbone(closer, self.class_tokens[1])
-        return self.classifier(tokens[:, 0]), self.classifier(closer_tokens[:, 0])
+        return self.classifier(tokens[:, 0]), self.closer(x, box_px)
+
+    def closer(self, x: Tensor, box_px: Tensor) -> Tensor:
+        """Logits f32 [B, C] of the second scale: the region f32 [B, 4] in pixels, enlarged to the photo's size."""
+        with torch.no_grad():
+            view = zoom(x, box_px)
+        tokens, _ = self.backbone(view, self.class_tokens[1])
+        logits: Tensor = self.classifier(tokens[:, 0])
+        return logits
 
 
 def rams_loss(first: Tensor, second: Tensor, labels: Tensor, second_weight: float = 1.0) -> Tensor:

@@ -5,7 +5,7 @@ Owns the loop over photos and the comparison. Who answers is handed in: an engin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,11 +22,20 @@ _AT_ONCE = 8 * LANES
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a model's parts say of one photo on their own: the class, by index, that each picks; which of its rules held."""
+
+    picks: Mapping[str, int]
+    held: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
-    """One photo's answer: its canonical JSON, and the logits [C] where the model is at hand."""
+    """One photo's answer: its canonical JSON, the logits [C] where the model is at hand, and what its parts say if they were heard."""
 
     body: bytes
     logits: Floats | None = None
+    said: Said | None = None
 
 
 class Refused(RuntimeError):
@@ -42,21 +51,23 @@ class Answerer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The photos of a part that were answered; what failed; where the service differed."""
+    """The photos of a part that were answered; what failed; where the service differed; what the model's parts said of each."""
 
     scored: Scored
     failures: tuple[str, ...]
     differences: tuple[str, ...]
+    said: tuple[Said, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """The items that were answered with their logits f64 [n, C]; what failed; where the service differed."""
+    """The items that were answered with their logits f64 [n, C]; what failed; where the service differed; what parts said."""
 
     items: tuple[Item, ...]
     logits: Floats
     failures: tuple[str, ...]
     differences: tuple[str, ...]
+    said: tuple[Said, ...] = ()
 
 
 def ask(
@@ -71,7 +82,7 @@ def ask(
     found = collect(part.items, engine, service, advance)
     kept = Part(part.name, found.items)
     labels = np.array(labels_of(kept.items, class_ids), np.int64)
-    return Asked(Scored(kept, found.logits, labels), found.failures, found.differences)
+    return Asked(Scored(kept, found.logits, labels), found.failures, found.differences, found.said)
 
 
 def collect(
@@ -82,6 +93,7 @@ def collect(
     logits: list[Floats] = []
     failures: list[str] = []
     differences: list[str] = []
+    said: list[Said] = []
     with ThreadPoolExecutor(LANES, "ask") as pool:
         for start in range(0, len(items), _AT_ONCE):
             chosen = items[start : start + _AT_ONCE]
@@ -89,12 +101,15 @@ def collect(
                 if isinstance(local, Answered) and local.logits is not None:
                     answered.append(item)
                     logits.append(local.logits)
+                    if local.said is not None:
+                        said.append(local.said)
                 else:
                     failures.append(f"{item.photo}: {_said(local)}")
                 if remote is not None and _said(local) != _said(remote):
                     differences.append(f"{item.photo}: {_said(remote)[:200]} instead of {_said(local)[:200]}")
                 advance()
-    return Collected(tuple(answered), np.array(logits, np.float64), tuple(failures), tuple(differences))
+    told = np.array(logits, np.float64)
+    return Collected(tuple(answered), told, tuple(failures), tuple(differences), tuple(said))
 
 
 def _ask_one(

@@ -15,6 +15,8 @@ import msgspec
 
 from models.calibration import Ints, softmax
 from models.evaluation.asking import Asked
+from models.evaluation.diagnosis import Diagnosis
+from models.evaluation.diagnosis import to_markdown as show_diagnosis
 from models.evaluation.figures import Figures, Scored, judge, markdown
 from models.evaluation.metrics import confusion, reliability
 from models.evaluation.plots import plot_confusion, plot_reliability
@@ -38,7 +40,7 @@ class Effort:
 class Report:
     """The figures of a model on parts of a data set; `compared` photos were put to a service too.
 
-    `effort` is there where the model is a run.
+    `effort` is there where the model is a run, `diagnosis` where its parts were heard.
     """
 
     model: str
@@ -49,6 +51,7 @@ class Report:
     compared: int
     differences: tuple[str, ...]
     effort: Effort | None = None
+    diagnosis: Diagnosis | None = None
 
     @property
     def is_clean(self) -> bool:
@@ -81,8 +84,10 @@ def make_report(
 
 
 def to_text(report: Report) -> str:
-    """The figures as a table, then whether the service agrees, then the first of what went wrong."""
+    """The figures as a table, what the model's parts say, whether the service agrees, then the first of what went wrong."""
     lines = [f"{report.model} on {report.dataset}, shares in per cent\n\n{markdown(report.figures)}"]
+    if report.diagnosis is not None:
+        lines.append(f"\nIts parts on their own:\n\n{show_diagnosis(report.diagnosis)}")
     if report.compared:
         equal = report.compared - len(report.differences)
         lines.append(f"\nThe service agrees with the engine on {equal:,} of {report.compared:,} photos.\n")
@@ -103,6 +108,8 @@ def write_report(folder: Path, report: Report, parts: Sequence[Asked], labels: S
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FIGURES_NAME).write_bytes(msgspec.json.format(to_json(report), indent=2) + b"\n")
     lines = [f"# {report.model} on {report.dataset}\n", markdown(report.figures)]
+    if report.diagnosis is not None:
+        lines.append(f"## Its parts on their own\n\n{show_diagnosis(report.diagnosis)}")
     answered = [asked.scored for asked in parts if len(asked.scored.labels)]
     _write_answers(folder / ANSWERS_NAME, answered, report.temperature, labels)
     lines += [_write_part(folder, scored, report.temperature, labels) for scored in answered]
