@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command("compare")(compare)
     app.command("weigh-words")(weigh_words)
     app.command("trust")(trust)
+    app.command("views")(views)
     app.command("evaluate-phrases")(evaluate_phrases)
     app.command("router-photos")(router_photos)
     app.command("train-answers")(train_answers)
@@ -164,6 +165,22 @@ def trust(
             trial = Trial(bundle.resolve(), dataset, data, explain, others, cars, limit)
             text = try_bundle(trial, run_of(bundle.resolve()), lambda: bar.advance(task))
         sys.stdout.write(text)
+
+
+def views(
+    photo: Annotated[Path, typer.Argument(help="The photo.")],
+    run: Annotated[Path, typer.Option(help="Folder of a training run of s3n.")],
+    out: Annotated[Path, typer.Option(help="The picture, a PNG.")],
+) -> None:
+    """Draw what S3N looks at in a photo.
+
+    It is the photo, and each attention map beside the view that it makes.
+    """
+    with explained():
+        from models.evaluation.looking import draw_looks, look
+
+        draw_looks(out, look(run, photo))
+        sys.stdout.write(f"{out}\n")
 
 
 def evaluate_phrases(
