@@ -71,9 +71,7 @@ def _voices(asked: Asked) -> list[Voice]:
 
 def _rules(asked: Asked) -> list[Rule]:
     name, count = asked.scored.part.name, len(asked.said)
-    return [
-        Rule(name, rule, count, sum(one.held[rule] for one in asked.said) / count) for rule in asked.said[0].held
-    ]
+    return [Rule(name, rule, count, sum(one.held[rule] for one in asked.said) / count) for rule in asked.said[0].held]
 
 
 def to_markdown(found: Diagnosis) -> str:

@@ -47,7 +47,9 @@ class Looking(torch.nn.Module):
         """[B, ...] -> all heads."""
         self.asked = phase
         heads = torch.zeros(len(x), 2)
-        return S3NOutput(heads, heads, heads, heads, heads, find_peaks(torch.zeros(1, 1, 2, 2), heads[:1], heads.T), heads)
+        return S3NOutput(
+            heads, heads, heads, heads, heads, find_peaks(torch.zeros(1, 1, 2, 2), heads[:1], heads.T), heads
+        )
 
 
 def test_s3n_is_asked_for_the_phase_of_the_moment() -> None:
@@ -116,6 +118,8 @@ def test_rams_learns_from_the_whole_alone_at_first() -> None:
 def test_rams_counts_the_second_scale_and_begins_it_as_its_recipe_says() -> None:
     model, batch = TwoScales(torch.tensor([2.0, 0.0, -1.0])), batch_of([0])
     loss = loss_of("rams_trans", 0.0, phases=Phases(whole_alone=0.5, second_weight=0.25))
-    first, second = (torch.nn.functional.cross_entropy(scale, batch.labels) for scale in model.both_scales(batch.images))
+    first, second = (
+        torch.nn.functional.cross_entropy(scale, batch.labels) for scale in model.both_scales(batch.images)
+    )
     assert torch.allclose(loss(model, batch, Moment(0.0, 0.49, torch.Generator())), first)
     assert torch.allclose(loss(model, batch, Moment(0.0, 0.5, torch.Generator())), first + 0.25 * second)

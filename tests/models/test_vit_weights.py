@@ -83,7 +83,7 @@ def test_a_run_of_another_size_starts_from_a_vit_model(tmp_path: Path) -> None:
     expected = state_of(BARE)
     path = write_vit_model(tmp_path / "model.safetensors", expected)
     model = RAMSTrans(VisionTransformer(replace(BARE, size_px=84)), 3)
-    begin_with_weights(model, path, lambda: [])
+    begin_with_weights(model, path, list)
     assert model.backbone.position.shape == (1, 37, 12)
     assert torch.equal(model.backbone.position[:, 0], expected["backbone.position"][:, 0])
     assert all(torch.equal(token, expected["class_token"]) for token in model.class_tokens)
@@ -104,14 +104,14 @@ def test_a_vit_model_of_another_shape_is_refused_with_what_differs(
 ) -> None:
     path = write_vit_model(tmp_path / "model.safetensors", state_of(BARE))
     with pytest.raises(DataError, match=words):
-        begin_with_weights(PlainTransformer(VisionTransformer(wanted), 3), path, lambda: [])
+        begin_with_weights(PlainTransformer(VisionTransformer(wanted), 3), path, list)
 
 
 def test_a_file_that_is_no_vit_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"no weights")
     with pytest.raises(DataError, match="does not hold the published weights of a ViT of width 12"):
-        begin_with_weights(PlainTransformer(VisionTransformer(BARE), 3), path, lambda: [])
+        begin_with_weights(PlainTransformer(VisionTransformer(BARE), 3), path, list)
 
 
 def test_weights_of_half_precision_are_read_as_single(tmp_path: Path) -> None:
