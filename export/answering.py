@@ -14,7 +14,7 @@ from onnx import ModelProto
 from torch import Tensor, nn
 
 from export.onnx import EXAMPLE_BATCH, export_border
-from models.hard_attention import AnswerOutput, HardAttention
+from models.hard_attention import CONTROLS, AnswerOutput, HardAttention
 
 
 class AnswerGraph(nn.Module):
@@ -35,10 +35,10 @@ def export_answer_graph(model: HardAttention, size_px: int, length: int, facts: 
     `facts` become the file's metadata.
 
     Raises:
-        ValueError: the model draws its cells at random, which no graph does.
+        ValueError: the model is a control, which chooses its cells at random or in the middle.
     """
-    if model.shape.selection == "random":
-        raise ValueError("cells drawn at random are a baseline of training; a graph must choose by relevance")
+    if model.shape.selection in CONTROLS:
+        raise ValueError(f"{model.shape.selection} cells are a control of training; a graph must choose by relevance")
     example = {
         "image": torch.zeros((EXAMPLE_BATCH, size_px, size_px, 3), dtype=torch.uint8),
         "tokens": torch.ones((EXAMPLE_BATCH, length), dtype=torch.int64),

@@ -7,7 +7,7 @@ becomes one vector (`models.layers.aggregation`) and a classifier chooses among 
 explanation that leaves with the answer: nothing else was read.
 
 Two ways in: a photo, or cells that were computed before and stored, for training on a frozen encoder. Controls are
-settings of the same network: all cells, soft weights in place of a choice, and cells drawn at random.
+settings of the same network: all cells, soft weights in place of a choice, cells drawn at random, and those of the middle.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.layers.aggregation import Aggregation, SoftSum, build_aggregator
+from models.layers.aggregation import SOFT, Aggregation, SoftSum, StackedAttention, build_aggregator
 from models.layers.cell_encoders import PhotoCells, SceneCells
 from models.layers.question import QuestionEncoder
 from models.layers.selection import above_uniform, relevance, strongest
 
-#: `random` keeps as many cells as `han`, but any: a baseline for training and measuring, never exported.
-Selection = Literal["han", "adahan", "all", "random"]
+#: Which cells are read: by relevance or all. `random` and `centre` keep as many as `han`, but any, or those nearest to the
+#: middle: controls for training and measuring, never exported.
+Selection = Literal["han", "adahan", "all", "random", "centre"]
+CONTROLS: frozenset[Selection] = frozenset({"random", "centre"})
 
 ANSWER_STD = 0.01  # the first answer is nearly the uniform one
 
@@ -61,7 +63,7 @@ class HardAttentionShape:
             raise ValueError(f"{self.keep} cells cannot be kept of {self.cells}")
         if self.fuse_layers not in (0, 1, 2):
             raise ValueError(f"there are 0, 1 or 2 layers after the fusion, not {self.fuse_layers}")
-        if self.aggregation == "soft" and self.selection != "all":
+        if self.aggregation in SOFT and self.selection != "all":
             raise ValueError(f"soft weights drop no cell: they go with 'all', not with {self.selection!r}")
 
     @property
@@ -72,7 +74,7 @@ class HardAttentionShape:
     @property
     def has_fixed_count(self) -> bool:
         """Whether as many cells are kept of every photo, so that they can be gathered."""
-        return self.selection in ("han", "random")
+        return self.selection == "han" or self.selection in CONTROLS
 
 
 class AnswerOutput(NamedTuple):
@@ -90,7 +92,8 @@ class CellFusion(nn.Module):
     """m = W2 relu(W1 relu(Wv v + Wq q + b) + b1) + b2 for each cell v.
 
     The projections are added, which is one layer on [v ; q] without a copy of the question for each cell. The last
-    layer has no ReLU, so that a vector may point anywhere and not into the positive orthant alone.
+    layer has no ReLU, so that a vector may point anywhere and not into the positive orthant alone. Stacked attention asks its
+    question later: its cells come here without one.
     """
 
     places: Tensor
@@ -98,14 +101,17 @@ class CellFusion(nn.Module):
     def __init__(self, shape: HardAttentionShape) -> None:
         super().__init__()
         self.cell = nn.Linear(shape.channels, shape.width)
-        self.question = nn.Linear(shape.question, shape.width, bias=False)
+        is_asked = shape.aggregation != "stacked"
+        self.question = nn.Linear(shape.question, shape.width, bias=False) if is_asked else None
         self.place = nn.Linear(2, shape.width, bias=False) if shape.places else None
         self.layers = nn.ModuleList([nn.Linear(shape.width, shape.width) for _ in range(shape.fuse_layers)])
         self.register_buffer("places", cell_places(shape.grid), persistent=False)
 
     def forward(self, cells: Tensor, question: Tensor) -> Tensor:
         """Cells [B, N, C] and questions [B, Q] -> fused cells [B, N, D]."""
-        fused = self.cell(cells) + self.question(question).unsqueeze(1)
+        fused = self.cell(cells)
+        if self.question is not None:
+            fused = fused + self.question(question).unsqueeze(1)
         if self.place is not None:
             fused = fused + self.place(self.places)
         for layer in self.layers:
@@ -117,6 +123,12 @@ def cell_places(grid: int) -> Tensor:
     """The centres of the cells as x, y in -1..1, row by row: f32 [grid * grid, 2]."""
     axis = (torch.arange(grid, dtype=torch.float32) + 0.5) * (2.0 / grid) - 1.0
     return torch.stack([axis.repeat(grid), axis.repeat_interleave(grid)], dim=1)
+
+
+def nearness(grid: int) -> Tensor:
+    """Scores that fall with a cell's distance from the middle of the photo, row by row, equal where that is: f32 [grid * grid]."""
+    axis = (2.0 * torch.arange(grid) + 1.0 - grid).square()  # whole numbers: no rounding parts equals
+    return -(axis.repeat(grid) + axis.repeat_interleave(grid))
 
 
 class HardAttention(nn.Module):
@@ -168,10 +180,9 @@ class HardAttention(nn.Module):
         """As `forward`, from the cells [B, N, C]; `generator` draws the cells of the selection `random`."""
         question = self.questions(tokens, token_mask)
         fused = self.fusion(cells, question)
-        scores = self._scores(fused)
+        scores = self._scores(fused, question)
         if self.shape.has_fixed_count:
-            order = self._drawn(scores, generator) if self.shape.selection == "random" else scores
-            picks = strongest(order, self.shape.keep)
+            picks = strongest(self._order(scores, generator), self.shape.keep)
             kept = picks.sum(1)
             vector = self.aggregator(torch.bmm(picks.to(fused.dtype), fused), torch.ones_like(picks[:, :, 0]), question)
         else:
@@ -179,11 +190,17 @@ class HardAttention(nn.Module):
             vector = self.aggregator(fused, kept, question)
         return AnswerOutput(self.classifier(vector / self.shape.divisor), kept, scores)
 
-    def _scores(self, fused: Tensor) -> Tensor:
+    def _scores(self, fused: Tensor, question: Tensor) -> Tensor:
         if isinstance(self.aggregator, SoftSum):
             return self.aggregator.weights(fused)
+        if isinstance(self.aggregator, StackedAttention):
+            return self.aggregator.looks(fused, question)[1]
         return relevance(fused)
 
-    @staticmethod
-    def _drawn(scores: Tensor, generator: torch.Generator | None) -> Tensor:
-        return torch.rand(scores.shape, generator=generator).to(scores)
+    def _order(self, scores: Tensor, generator: torch.Generator | None) -> Tensor:
+        """What a fixed number of cells is chosen by: the relevance, or what has nothing to do with it."""
+        if self.shape.selection == "random":
+            return torch.rand(scores.shape, generator=generator).to(scores)
+        if self.shape.selection == "centre":
+            return nearness(self.shape.grid).to(scores).expand_as(scores)
+        return scores

@@ -1,9 +1,10 @@
 """From the cells that were kept to one vector: by sum, by attention among them, by relations of pairs, by soft weights.
 
 Papers: Malinowski et al., ECCV 2018 (sum and pairwise); Santoro et al., "A simple neural network module for relational
-reasoning", NeurIPS 2017 (relation); Yang et al., "Stacked Attention Networks", CVPR 2016 (the soft weights). All take
-cells [B, M, D], which of them count as 0/1 [B, M] and the question [B, Q], and give [B, width]: either all cells with a
-mask, or gathered ones that all count. Both give the same vector; gathering saves the work on the others.
+reasoning", NeurIPS 2017 (relation); Yang et al., "Stacked Attention Networks for Image Question Answering", CVPR 2016 (soft
+and stacked). All take cells [B, M, D], which of them count as 0/1 [B, M] and the question [B, Q], and give [B, width]:
+either all cells with a mask, or gathered ones that all count. Both give the same vector; gathering saves the work on the
+others.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Aggregation = Literal["sum", "pairwise", "relation", "soft"]
+Aggregation = Literal["sum", "pairwise", "relation", "soft", "stacked"]
+#: What weighs every cell and drops none.
+SOFT: frozenset[Aggregation] = frozenset({"soft", "stacked"})
 
 RELATION_WIDTH = 256
+HOPS = 2
 _RELATION_LAYERS = 4
 _OUT = -1e4  # far below any product, and still a number in half precision
 
@@ -98,7 +102,49 @@ class SoftSum(nn.Module):
         return torch.bmm(self.weights(cells).unsqueeze(1), cells).squeeze(1)
 
 
-Aggregator = CellSum | PairwiseSum | RelationSum | SoftSum
+class Hop(nn.Module):
+    """One look: h = tanh(W_I v + W_Q u + b_A), p = softmax(W_P h + b_P), equations 15 and 16."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.cell = nn.Linear(width, width, bias=False)
+        self.query = nn.Linear(width, width)
+        self.score = nn.Linear(width, 1)
+
+    def forward(self, cells: Tensor, query: Tensor) -> Tensor:
+        """Cells [B, M, Q] and what is sought [B, Q] -> how much each cell counts [B, M], which add up to 1."""
+        met = torch.tanh(self.cell(cells) + self.query(query).unsqueeze(1))
+        return self.score(met).squeeze(2).softmax(1)
+
+
+class StackedAttention(nn.Module):
+    """The classic baseline: `HOPS` looks, each of which refines what the next one seeks.
+
+    u_0 = q; u_k = sum_i p_i v_i + u_(k-1) with the weights p of the k-th look, equations 17 and 18 repeated; r is the last u.
+    The cells are v = tanh(W m + b), as wide as the question. They have not met it before: the looks are where they do.
+    """
+
+    def __init__(self, cell_width: int, question_width: int) -> None:
+        super().__init__()
+        self.width = question_width
+        self.cell = nn.Linear(cell_width, question_width)
+        self.hops = nn.ModuleList([Hop(question_width) for _ in range(HOPS)])
+
+    def looks(self, cells: Tensor, question: Tensor) -> tuple[Tensor, Tensor]:
+        """What was found in the end, [B, Q], and how much each cell counted in the last look, [B, M]."""
+        values = torch.tanh(self.cell(cells))
+        found = question
+        for hop in self.hops:
+            weights = hop(values, found)
+            found = torch.bmm(weights.unsqueeze(1), values).squeeze(1) + found
+        return found, weights
+
+    def forward(self, cells: Tensor, kept: Tensor, question: Tensor) -> Tensor:
+        """The question refined, [B, Q]; nothing is dropped, so `kept` is not read."""
+        return self.looks(cells, question)[0]
+
+
+Aggregator = CellSum | PairwiseSum | RelationSum | SoftSum | StackedAttention
 
 
 def build_aggregator(kind: Aggregation, cell_width: int, question_width: int) -> Aggregator:
@@ -109,4 +155,4 @@ def build_aggregator(kind: Aggregation, cell_width: int, question_width: int) ->
         return PairwiseSum(cell_width)
     if kind == "relation":
         return RelationSum(cell_width, question_width)
-    return SoftSum(cell_width)
+    return SoftSum(cell_width) if kind == "soft" else StackedAttention(cell_width, question_width)

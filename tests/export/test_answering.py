@@ -26,7 +26,12 @@ pytestmark = pytest.mark.timeout(600)  # an export takes minutes where others us
 
 SIZE, LENGTH = 75, 7
 SHAPE = HardAttentionShape(12, 5, channels=32, embedding=8, question=8, width=16, hidden=(16, 16), keep=25, places=True)
-KINDS: list[tuple[Selection, Aggregation]] = [("han", "relation"), ("adahan", "pairwise"), ("all", "soft")]
+KINDS: list[tuple[Selection, Aggregation]] = [
+    ("han", "relation"),
+    ("adahan", "pairwise"),
+    ("all", "soft"),
+    ("all", "stacked"),
+]
 BATCHES = (1, 2, 3, 8)
 CELLS = [[1.0, 0.0], [0.0, 2.0], [0.1, 0.1]]
 Answers = dict[str, npt.NDArray[np.float32]]
@@ -195,7 +200,8 @@ def test_a_question_is_answered_alike_alone_and_among_others(
         assert (alone["kept"][0] == together["kept"][row]).all()
 
 
-def test_a_choice_by_chance_is_not_exported() -> None:
-    model = HardAttention(replace(SHAPE, selection="random"), SceneCells())
+@pytest.mark.parametrize("selection", ["random", "centre"])
+def test_a_choice_that_is_a_control_is_not_exported(selection: Selection) -> None:
+    model = HardAttention(replace(SHAPE, selection=selection), SceneCells())
     with pytest.raises(ValueError, match="must choose by relevance"):
         export_answer_graph(model, SIZE, LENGTH, {})

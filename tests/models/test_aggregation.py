@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.layers.aggregation import Aggregation, PairwiseSum, RelationSum, SoftSum, build_aggregator
+from models.layers.aggregation import (
+    Aggregation,
+    PairwiseSum,
+    RelationSum,
+    SoftSum,
+    StackedAttention,
+    build_aggregator,
+)
 from models.layers.selection import strongest
 from tests.known_layers import pairwise, soft
 
@@ -65,6 +72,24 @@ def test_soft_weights_read_the_bounded_cell() -> None:
     cells = torch.randn(2, 5, 2, generator=torch.Generator().manual_seed(3)) * 4
     expected = (torch.tanh(cells[..., 0]) + 3 * torch.tanh(cells[..., 1]) + 0.5).softmax(1)
     assert torch.allclose(module.weights(cells), expected, atol=1e-6)
+
+
+def test_the_second_look_seeks_what_the_first_one_found() -> None:
+    """By hand: v = (.5, 0), (0, .5), q = (1, 0); the first look scores the first number of tanh(v + u), the second the second."""
+    module = StackedAttention(2, 2)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.zero_()
+        module.cell.weight.copy_(torch.eye(2))
+        for hop, row in zip(module.hops, torch.eye(2), strict=True):
+            hop.cell.weight.copy_(torch.eye(2))  # type: ignore[operator, union-attr]
+            hop.query.weight.copy_(torch.eye(2))  # type: ignore[operator, union-attr]
+            hop.score.weight.copy_(row[None])  # type: ignore[operator, union-attr]
+    cells = torch.atanh(torch.tensor([[[0.5, 0.0], [0.0, 0.5]]]))
+    found, weights = module.looks(cells, torch.tensor([[1.0, 0.0]]))
+    assert weights[0].tolist() == pytest.approx([0.402194, 0.597806], abs=1e-5)
+    assert found[0].tolist() == pytest.approx([1.469011, 0.530990], abs=1e-5)  # after one look (1.267914, 0.232087)
+    assert torch.equal(module(cells, torch.ones(1, 2), torch.tensor([[1.0, 0.0]])), found)
 
 
 def test_relation_is_the_sum_of_one_net_over_all_ordered_pairs() -> None:

@@ -9,9 +9,10 @@ import torch
 from torch.nn import functional as F
 
 from models.backbones import EFFICIENTNET_LITE0, MobileNet
-from models.hard_attention import AnswerOutput, HardAttention, HardAttentionShape, Selection, cell_places
+from models.hard_attention import AnswerOutput, HardAttention, HardAttentionShape, Selection, cell_places, nearness
 from models.layers.aggregation import Aggregation
 from models.layers.cell_encoders import PhotoCells, SceneCells
+from models.layers.selection import strongest
 
 TINY = HardAttentionShape(
     12, 5, channels=6, grid=4, embedding=8, question=8, width=16, hidden=(16, 16), keep=4, places=True
@@ -23,10 +24,11 @@ REDUCED = HardAttentionShape(
 KINDS: list[tuple[Selection, Aggregation]] = [
     *(
         (selection, kind)
-        for selection in ("han", "adahan", "all", "random")
+        for selection in ("han", "adahan", "all", "random", "centre")
         for kind in ("sum", "pairwise", "relation")
     ),
     ("all", "soft"),
+    ("all", "stacked"),
 ]
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -76,6 +78,7 @@ def test_known_answer_10_adding_projections_is_one_layer_on_both() -> None:
     cells, question = torch.randn(2, 16, 6), torch.randn(2, 8)
     both = torch.cat([cells, question.unsqueeze(1).expand(-1, 16, -1), cell_places(4).expand(2, -1, -1)], 2)
     assert fusion.place is not None
+    assert fusion.question is not None
     weight = torch.cat([fusion.cell.weight, fusion.question.weight, fusion.place.weight], 1)
     expected = F.linear(both, weight, fusion.cell.bias)
     for layer in fusion.layers:
@@ -146,8 +149,9 @@ def test_batch_equals_singles() -> None:
         assert torch.equal(alone.kept[0], together.kept[row])
 
 
-def test_soft_weights_add_up_and_drop_nothing() -> None:
-    output = make("all", "soft").answer(*asked())
+@pytest.mark.parametrize("aggregation", ["soft", "stacked"])
+def test_soft_weights_add_up_and_drop_nothing(aggregation: Aggregation) -> None:
+    output = make("all", aggregation).answer(*asked())
     assert output.relevance.sum(1).tolist() == pytest.approx([1, 1, 1])
     assert (output.kept == 1).all()
 
@@ -159,6 +163,25 @@ def test_random_cells_come_from_the_generator_and_not_from_the_photo() -> None:
     assert torch.equal(one, again)
     assert not torch.equal(one, two)
     assert one.sum(1).tolist() == [4, 4, 4]
+
+
+def test_the_cells_of_the_middle_are_the_same_whatever_is_seen() -> None:
+    model, (cells, tokens, mask) = make("centre"), asked()
+    for seen in (cells, cells.flip(1)):
+        kept = model.answer(seen, tokens, mask).kept
+        assert [row.nonzero().flatten().tolist() for row in kept] == [[5, 6, 9, 10]] * 3
+
+
+def test_among_cells_as_near_to_the_middle_the_first_go_first() -> None:
+    order = strongest(nearness(10)[None], 100)[0].argmax(1).tolist()
+    assert order[:12] == [44, 45, 54, 55, 34, 35, 43, 46, 53, 56, 64, 65]
+    assert sorted(order[-4:]) == [0, 9, 90, 99]
+
+
+def test_stacked_attention_s_cells_have_not_met_the_question() -> None:
+    fusion = make("all", "stacked").fusion
+    cells, one, other = torch.randn(1, 16, 6), torch.randn(1, 8), torch.randn(1, 8)
+    assert torch.equal(fusion(cells, one), fusion(cells, other))
 
 
 def test_the_first_answer_is_nearly_uniform() -> None:
@@ -173,6 +196,7 @@ def test_the_first_answer_is_nearly_uniform() -> None:
         ({"keep": 17}, "17 cells cannot be kept of 16"),
         ({"fuse_layers": 3}, "0, 1 or 2 layers"),
         ({"aggregation": "soft"}, "they go with 'all', not with 'han'"),
+        ({"aggregation": "stacked"}, "they go with 'all', not with 'han'"),
     ],
 )
 def test_a_shape_that_cannot_be_is_refused(changes: dict[str, int | str], words: str) -> None:
