@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.training.data import is_validation
+from models.training.data import Box, is_validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Question:
 
     `answers` are the items of its answer: all of them are right, and a complete answer names each. `kind` groups
     questions in a table (`count`, `colour` ...). `photo` names the photo: all of its questions fall on one side of a split.
+    `where` are the boxes of what it is about, as far as its source knows them and it is there.
     """
 
     path: Path
@@ -32,6 +33,7 @@ class Question:
     text: str
     answers: tuple[str, ...]
     kind: str
+    where: tuple[Box, ...] = ()
 
 
 def is_right(question: Question, answer: str) -> bool:

@@ -75,7 +75,8 @@ def _ask_presence(scenes: Sequence[Scene], rng: Random) -> Iterator[Question]:
                 continue
             for asked, answer in ((scene, "yes"), (rng.choice(lacking[name]), "no")):
                 singular, _ = rng.choice(NAMES[name])
-                yield _question(asked, rng.choice(_PRESENCE).format(_with_article(singular)), answer, "presence")
+                text = rng.choice(_PRESENCE).format(_with_article(singular))
+                yield _question(asked, text, answer, "presence", _of(asked, name))
 
 
 def _ask_counts(scenes: Sequence[Scene], rng: Random) -> Iterator[Question]:
@@ -95,7 +96,7 @@ def _ask_counts(scenes: Sequence[Scene], rng: Random) -> Iterator[Question]:
             chosen.append((rng.choice(lacking[name]), name, 0))
     for scene, name, count in chosen:
         _, plural = rng.choice(NAMES[name])
-        yield _question(scene, rng.choice(_COUNT).format(plural), str(count), "count")
+        yield _question(scene, rng.choice(_COUNT).format(plural), str(count), "count", _of(scene, name))
 
 
 def _ask_sides(scenes: Sequence[Scene], rng: Random) -> Iterator[Question]:
@@ -117,14 +118,14 @@ def _side_question(scene: Scene, left: Thing, right: Thing, rng: Random) -> Ques
     side = rng.choice(("left", "right"))
     is_true = (one is left) == (side == "left")
     words = {"one": _name(one, rng), "other": _name(other, rng), "side": side}
-    return _question(scene, rng.choice(_SIDE).format(**words), "yes" if is_true else "no", "side")
+    return _question(scene, rng.choice(_SIDE).format(**words), "yes" if is_true else "no", "side", (left, right))
 
 
 def _neighbour_question(scene: Scene, left: Thing, right: Thing, rng: Random) -> Question:
     """For scenes of two things: nothing else of the twenty classes can be meant."""
     one, other, side = rng.choice(((left, right, "left"), (right, left, "right")))
     text = rng.choice(_NEIGHBOUR).format(side=side, other=_name(other, rng))
-    return _question(scene, text, NAMES[one.name][0][0], "neighbour")
+    return _question(scene, text, NAMES[one.name][0][0], "neighbour", (left, right))
 
 
 def _are_apart(first: Thing, second: Thing) -> bool:
@@ -158,6 +159,6 @@ def _lacking(scenes: Sequence[Scene]) -> dict[str, list[Scene]]:
     return {name: [scene for scene in scenes if name not in _classes(scene)] for name in NAMES}
 
 
-def _question(scene: Scene, text: str, answer: str, kind: str) -> Question:
-    photo = scene.path.stem
-    return Question(scene.path, photo, part_of(scene.split, photo), text, (answer,), kind)
+def _question(scene: Scene, text: str, answer: str, kind: str, about: Sequence[Thing]) -> Question:
+    photo, where = scene.path.stem, tuple(thing.box for thing in about)
+    return Question(scene.path, photo, part_of(scene.split, photo), text, (answer,), kind, where)

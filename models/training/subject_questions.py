@@ -51,7 +51,10 @@ def bird_questions(root: Path, seed: int) -> list[Question]:
     for row in read_dataset("cub_birds", root).rows:
         if row.framing == "whole" and row.photo in states:
             asked = colour_questions(states[row.photo], attributes, Random(f"{seed}/{row.photo}"))
-            found += (Question(row.path, row.photo, row.split, text, (colour,), "colour") for text, colour in asked)
+            where = (row.subject,) if row.subject else ()
+            found += (
+                Question(row.path, row.photo, row.split, text, (colour,), "colour", where) for text, colour in asked
+            )
     return found
 
 

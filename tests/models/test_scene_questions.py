@@ -95,6 +95,18 @@ def test_all_kinds_are_asked_in_all_parts_and_nothing_is_given_away(asked: list[
     check_balance(asked)
 
 
+def test_a_question_knows_where_the_things_are_that_it_is_about(asked: list[Question], root: Path) -> None:
+    boxes = rows_by_photo(root)
+    for one in asked:
+        words = f" {one.text} {one.answers[0]} ".replace("?", " ")
+        named = {CLASSES[word] for word in CLASSES if f" {word} " in words}
+        rows = (row for row in boxes[one.photo] if row["class"] in named)
+        assert sorted(one.where) == sorted(
+            tuple(float(row[side]) / 200 for side in ("x1", "y1", "x2", "y2")) for row in rows
+        )
+        assert bool(one.where) == (one.kind in {"side", "neighbour"} or one.answers[0] not in {"no", "0"})
+
+
 def test_each_class_is_asked_for_as_often_where_it_is_as_where_it_is_not(asked: list[Question]) -> None:
     answers: dict[str, Counter[str]] = defaultdict(Counter)
     for one in asked:

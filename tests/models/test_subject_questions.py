@@ -25,12 +25,13 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     states = [(photo, "".join(rng.choice("0000001?") for _ in pairs)) for photo in range(1, 61)]
     write_table(root / "image_attributes.csv.gz", "image_id,states", states)
     photos = [
-        (f"{framing}/{split}/00{photo % 2 + 1}.Bird/{photo}.webp", framing, split, photo)
+        (f"{framing}/{split}/00{photo % 2 + 1}.Bird/{photo}.webp", framing, split, photo, 100, 50, 20, 10, 40, 30)
         for photo in range(1, 61)
         for split in ("test" if photo > 40 else "train",)
         for framing in ("crop", "whole")
     ]
-    write_table(root / "index.csv.gz", "path,framing,split,image_id", photos)
+    columns = "path,framing,split,image_id,orig_width,orig_height,box_x,box_y,box_w,box_h"
+    write_table(root / "index.csv.gz", columns, photos)
     return root
 
 
@@ -90,6 +91,7 @@ def test_a_bird_s_answers_are_its_own_ticks(birds: Path) -> None:
     assert {one.split for one in asked} == {"train", "validation", "test"}
     assert max(sum(one.photo == photo for one in asked) for photo in {one.photo for one in asked}) == 3
     assert {part for part, _ in PARTS.values()} == set(GROUPS)
+    assert {one.where for one in asked} == {((0.2, 0.2, 0.6, 0.8),)}
 
 
 def test_a_car_s_answers_are_those_of_its_class(cars: Path) -> None:
