@@ -60,7 +60,7 @@ def make_answer_bundle(order: AnswerOrder) -> Path:
         BundleError: the graph or the folder breaks a rule; it names all of them.
     """
     trained = load_answerer(order.run)
-    if trained.record.design.is_blind or trained.model.shape.selection == "random":
+    if trained.record.design.is_control:
         raise DataError(f"{order.run} is a control, which no service answers with")
     material = read_material(trained.record.material, order.data, order.limit or trained.record.limit)
     with new_bundle(order.store, order.name, order.version) as (partial, folder):

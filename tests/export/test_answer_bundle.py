@@ -70,6 +70,8 @@ def test_the_card_tells_every_kind_of_question_and_a_trial_from_a_result(bundle:
     card = (bundle / "card.md").read_text()
     assert "the 9 of 100 cells whose vectors" in card
     assert "| relational nearest" in card
+    assert "| answer unseen |" in card
+    assert "1 of 1 epochs, the moving average of the weights after epoch 1 is stored" in card
     assert "Only 6 photos of each part were used: a trial." in card
     assert "It knows such drawings only." in card
 
@@ -86,9 +88,10 @@ def test_a_version_that_exists_and_a_control_are_refused(run: Path, bundle: Path
     order = AnswerOrder(run, bundle.parents[1], "drawn", "1.0.0")
     with pytest.raises(DataError, match="never overwritten"):
         make_answer_bundle(order)
-    train_answerer(Request("sort_of_clevr", tmp_path / "blind", Design(is_blind=True), limit=6, epochs=1))
-    with pytest.raises(DataError, match="is a control"):
-        make_answer_bundle(replace(order, run=tmp_path / "blind", name="blind"))
+    for name, design in (("blind", Design(is_blind=True)), ("wordless", Design(is_wordless=True))):
+        train_answerer(Request("sort_of_clevr", tmp_path / name, design, limit=6, epochs=1))
+        with pytest.raises(DataError, match="is a control"):
+            make_answer_bundle(replace(order, run=tmp_path / name, name=name))
 
 
 def test_nothing_is_left_of_an_export_that_fails(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,15 @@
 """A training run of an answerer from what a person asked for to its last epoch.
 
-Owns the defaults, the checks and the order: read, put on record, begin, learn epoch by epoch, validate after each. How a
-step is taken and continued is `models.training.loop`'s part, the numbers are the recipes'.
+Owns the defaults, the checks and the order: read, put on record, begin, learn epoch by epoch, validate after each, end with
+the best. How a step is taken and continued is `models.training.loop`'s part, the numbers are the recipes'.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from models.systems import adopt
 from models.text.questions import QuestionVocabulary, build_question_vocabulary
 from models.text.vocabulary import VOCABULARY_NAME
 from models.text.word_files import write_words
+from models.training.answering.best import BestEpoch
 from models.training.answering.lessons import Lessons, QuestionBatch
 from models.training.answering.record import AnswerRecord, build_answerer, load_answerer
 from models.training.answering.replies import AnswerLoss, reply
@@ -35,6 +37,8 @@ from models.training.recipes.answering import RECIPES, Design, Material, recipe_
 from models.training.records import write_record
 
 VALIDATION_LIMIT = 2000  # questions after each epoch, evenly drawn; the whole part is measured afterwards
+#: What every question becomes for the control by the photo alone.
+SAME_QUESTION = "what is this?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class Request:
 
 
 def train_answerer(request: Request) -> HardAttention:
-    """Train, or continue in the same folder; returns the averaged model.
+    """Train, or continue in the same folder; returns the averaged model of the epoch that validated best.
 
     Raises:
         DataError: the data or the request cannot be used, or the folder holds another run.
@@ -94,6 +98,8 @@ def gather_lessons(
     """
     place_of = place_photos(material)
     questions = [question for asked in material for question in asked.questions]
+    if record.design.is_wordless:
+        questions = [replace(one, text=SAME_QUESTION) for one in questions]
     places = np.array([place_of[one.photo] for one in questions], np.int64)
     sights = _sights(material, record, model, cells)
     return Lessons(questions, vocabulary, record.answers, places, sights)
@@ -166,7 +172,11 @@ def _learn(model: HardAttention, record: AnswerRecord, lessons: Lessons, folder:
     averaged = run.averaged
     if not isinstance(averaged, HardAttention):
         raise TypeError("a run averages the model that it trains")
-    loss = AnswerLoss(recipe.smoothing)
+    loss, best = AnswerLoss(recipe.smoothing), BestEpoch(folder)
+    if run.epoch:
+        _examine(
+            averaged, recipe.keep(run.epoch - 1, design), run.epoch, lessons, best
+        )  # if it was stopped before that
     with progress_bar() as bar:
         task = bar.add_task("training", total=steps * recipe.schedule.epochs, completed=run.epoch * steps)
 
@@ -177,21 +187,44 @@ def _learn(model: HardAttention, record: AnswerRecord, lessons: Lessons, folder:
 
         while run.epoch < recipe.schedule.epochs:
             keep = recipe.keep(run.epoch, design)
-            for one in (model, averaged):
-                one.shape = with_keep(one.shape, keep)
+            model.shape = with_keep(model.shape, keep)
             run.train_epoch(counted(lessons.epoch(rows, batch, steps, record.seed * 1000 + run.epoch)), loss)
-            run.log(epoch=run.epoch, keep=keep, **_validate(averaged, lessons))
+            run.log(epoch=run.epoch, keep=keep, **_examine(averaged, keep, run.epoch, lessons, best))
+    best.restore(averaged)
     return averaged
 
 
-def _validate(model: HardAttention, lessons: Lessons) -> dict[str, object]:
-    """Accuracy by kind and the mean share of kept cells on some held-out questions."""
+def _examine(model: HardAttention, keep: int, epoch: int, lessons: Lessons, best: BestEpoch) -> dict[str, object]:
+    """How well an epoch validates, and the best so far, among those with as many cells as the run ends with.
+
+    The model is left with that number of cells.
+    """
+    final = model.shape
+    model.shape = with_keep(final, keep)
+    found = _validate(model, lessons)
+    model.shape = final
+    if found is None:
+        return {}
+    if keep == final.keep:
+        best.offer(model, epoch, found.accuracy["all"])
+    return {"validation": found.accuracy, "kept": found.kept, "best": best.epoch}
+
+
+class Validation(NamedTuple):
+    """Accuracy by kind, `all` among them, and the mean share of the cells that were read."""
+
+    accuracy: dict[str, float]
+    kept: float
+
+
+def _validate(model: HardAttention, lessons: Lessons) -> Validation | None:
+    """Measured on some held-out questions; None where there are none."""
     rows = lessons.rows("validation")
     rows = rows[:: max(1, len(rows) // VALIDATION_LIMIT)]
     if not len(rows):
-        return {}
+        return None
     found = reply(model, lessons, rows)
-    return {"validation": by_kind(lessons, rows, found.picks), "kept": round(float(found.kept.mean()), 4)}
+    return Validation(by_kind(lessons, rows, found.picks), round(float(found.kept.mean()), 4))
 
 
 def by_kind(lessons: Lessons, rows: Places, picks: Places) -> dict[str, float]:

@@ -16,6 +16,7 @@ from models.layers.cell_encoders import PhotoCells, SceneCells
 from models.text.questions import QuestionVocabulary
 from models.text.vocabulary import VOCABULARY_NAME
 from models.text.word_files import read_words
+from models.training.answering.best import BestEpoch
 from models.training.recipes.answering import AnswerRecipe, Design, Material, recipe_of
 from models.training.records import read_record_as, read_state
 
@@ -45,12 +46,15 @@ class AnswerRecord:
 
 
 class Trained(NamedTuple):
-    """A run's record, its averaged model in evaluation mode, its words, and how many epochs it has taken."""
+    """A run's record, its averaged model in evaluation mode, its words, how many epochs it has taken and after which of them
+    the model was taken.
+    """
 
     record: AnswerRecord
     model: HardAttention
     vocabulary: QuestionVocabulary
     epochs: int
+    best: int
 
 
 def build_answerer(record: AnswerRecord) -> HardAttention:
@@ -63,7 +67,7 @@ def build_answerer(record: AnswerRecord) -> HardAttention:
 
 
 def load_answerer(folder: Path) -> Trained:
-    """The run's record, model and words.
+    """The run's record, model and words; the model is that of the epoch that validated best, or of the last one.
 
     Raises:
         DataError: there is no such run, or it has not finished an epoch.
@@ -72,4 +76,7 @@ def load_answerer(folder: Path) -> Trained:
     state = read_state(folder)
     model = build_answerer(record)
     model.load_state_dict(state["averaged"])
-    return Trained(record, model.eval(), read_words(folder / VOCABULARY_NAME, QuestionVocabulary), int(state["epoch"]))
+    epochs, best = int(state["epoch"]), BestEpoch(folder)
+    best.restore(model)
+    vocabulary = read_words(folder / VOCABULARY_NAME, QuestionVocabulary)
+    return Trained(record, model.eval(), vocabulary, epochs, best.epoch or epochs)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from models.hard_attention import HardAttentionShape, Selection
+from models.hard_attention import CONTROLS, HardAttentionShape, Selection
 from models.layers.aggregation import Aggregation
 from models.training.loop import Schedule
 
@@ -23,13 +23,22 @@ _ALL_CELLS_EPOCHS = 2  # the last ones, with as many cells as the design keeps
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """What distinguishes the rows of a comparison: how cells are chosen and joined, and whether there are any."""
+    """What distinguishes the rows of a comparison: how cells are chosen and joined, whether photo and question are there.
+
+    Without a photo (`is_blind`) all cells are empty, without a question (`is_wordless`) all questions are the same one.
+    """
 
     selection: Selection = "han"
     keep: int = 25
     aggregation: Aggregation = "sum"
     fuse_layers: int = 2
     is_blind: bool = False
+    is_wordless: bool = False
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is trained to be compared with, and answers nobody."""
+        return self.is_blind or self.is_wordless or self.selection in CONTROLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,7 @@ class AnswerRecipe:
             keep=design.keep,
             aggregation=design.aggregation,
             places=True,
-            divisor=10.0,
+            divisor=1.0 if design.aggregation == "stacked" else 10.0,  # that one adds up no cells
             dropout=self.dropout,
         )
         return with_keep(shape, design.keep)
