@@ -37,7 +37,9 @@ _ANY_LIMITS = (
 )
 _FIGURES = (
     "Per cent. An answer is right if it is the whole answer. The interval is a 95 % bootstrap that resamples photos; WUPS "
-    "counts near answers in part (WordNet 3.0). `fieldmark evaluate-answers` compares with a control that sees no photo.\n"
+    "counts near answers in part (WordNet 3.0). `answer unseen` is the share of the questions whose answer is not in the list, "
+    "because the training questions have it never or too rarely: these count as wrong. `fieldmark evaluate-answers` compares "
+    "with controls that see no photo or read no question.\n"
 )
 ORIGINS: dict[Material, Origin] = {
     "sort_of_clevr": Origin(
@@ -111,7 +113,6 @@ def _how(shape: HardAttentionShape) -> str:
         "han": f"the {shape.keep} of {shape.cells} cells",
         "adahan": f"those of {shape.cells} cells",
         "all": f"all {shape.cells} cells",
-        "random": "random cells",
     }[shape.selection]
     by = " whose vectors, fused with the question, are longest" if shape.selection in {"han", "adahan"} else ""
     return (
@@ -127,7 +128,8 @@ def _training(trained: Trained, origin: Origin) -> str:
     return (
         f"Data: {origin.title}. A fixed tenth of the training photos, chosen by a hash of the photo, was held out for "
         f"validation and calibration.{trial}\n\nCells: {cells}{begun}; seed {record.seed}, {trained.epochs} of "
-        f"{record.epochs} epochs, the moving average of the weights is stored. Input: {recipe.size_px} px, fit `squash`; "
+        f"{record.epochs} epochs, the moving average of the weights after epoch {trained.best} is stored. "
+        f"Input: {recipe.size_px} px, fit `squash`; "
         f"{trained.vocabulary.length} words of a question, of {len(trained.vocabulary.words):,} that are known.\n"
     )
 

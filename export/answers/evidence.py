@@ -134,5 +134,5 @@ def _measure(model: HardAttention, lessons: Lessons, rows: Places) -> Measured:
     replies = reply(model, lessons, rows)
     nouns = nouns_for(questions)
     picks = [lessons.answers[pick] for pick in replies.picks]
-    found = judge("test", questions, picks, replies.kept, nouns)
+    found = judge("test", questions, picks, replies.kept, nouns, lessons.answers)
     return Measured(questions, (found,), lacks_nouns(questions, nouns))

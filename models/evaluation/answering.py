@@ -1,9 +1,9 @@
-"""How good answerers are: accuracy by kind of question, near answers, cells read, and what the photo is worth.
+"""How good answerers are: accuracy by kind of question, near answers, cells read, and what photo and words are worth.
 
 Owns which figures there are and how they are shown. Runs under one name are seeds, which are averaged question by
 question; intervals are bootstraps that resample photos, since the questions about a photo are not independent, and for
-differences seeds, too. A control that was trained without photos tells what the words alone give away, the commonest
-answer to each kind of question what needs no model.
+differences seeds, too. A control that was trained without photos tells what the words alone give away, one without questions
+what the photos do, and the commonest answer to each kind of question what needs no model.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +24,12 @@ from models.evaluation.significance import compare_runs
 from models.evaluation.wordnet import WORDNET_FOLDER, Nouns, read_nouns
 from models.evaluation.wups import answer_score
 from models.training.answering.course import gather_lessons
-from models.training.answering.record import load_answerer
+from models.training.answering.lessons import Lessons
+from models.training.answering.record import Trained, load_answerer
 from models.training.answering.replies import reply
-from models.training.answering.sources import read_material
+from models.training.answering.sources import Asked, read_material
 from models.training.data import DataError
-from models.training.questions import Question, is_right
+from models.training.questions import Question, answer_list, is_right
 
 Names = npt.NDArray[np.str_]
 
@@ -39,18 +41,44 @@ COMMONEST = "commonest answer"
 _DRAWN = ("relational", "non-relational")
 
 
+class Examinee(NamedTuple):
+    """A run under the name of its seeds, and the questions as it reads them."""
+
+    name: str
+    trained: Trained
+    lessons: Lessons
+
+
+class Examination(NamedTuple):
+    """Runs that learnt from one material, and its questions, of which those of a split are put to them."""
+
+    material: Sequence[Asked]
+    split: str
+    runs: tuple[Examinee, ...]
+
+    def part(self, split: str) -> tuple[Question, ...]:
+        """The questions of a split."""
+        return tuple(one for asked in self.material for one in asked.questions if one.split == split)
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """What the runs are asked."""
+        return self.part(self.split)
+
+
 @dataclass(frozen=True, slots=True)
 class Answerer:
     """The runs of one name: which questions each run had right, bool [runs, n], and in the mean of the runs the share of
-    cells read, f64 [n], and the WUPS scores, f64 [thresholds, n].
+    cells read, f64 [n], the WUPS scores, f64 [thresholds, n], and whether an answer is in no list to choose from, f64 [n].
 
-    `near` is empty where there is no WordNet or no room is asked about.
+    `near` is empty where there is no WordNet or no room is asked about. What is `unseen` in training is answered wrongly.
     """
 
     name: str
     runs: Bools
     kept: Floats
     near: Floats
+    unseen: Floats
 
     @property
     def right(self) -> Floats:
@@ -67,10 +95,10 @@ class Measured:
     lacks_wordnet: bool
 
 
-def measure_runs(
+def examine(
     runs: Sequence[tuple[str, Path]], data: Path | None, cells: Path | None, split: str, limit: int | None = None
-) -> Measured:
-    """Put the questions of a split to every run.
+) -> Examination:
+    """Read the runs, each with its name, and what they are asked.
 
     Raises:
         DataError: a run is none, its data cannot be read, or the runs learnt from different materials.
@@ -79,21 +107,31 @@ def measure_runs(
     materials = {one.record.material for one in trained}
     if len(materials) > 1:
         raise DataError(f"the runs learnt from {' and '.join(sorted(materials))}: give runs of one material")
-    asked = read_material(trained[0].record.material, data, limit)
-    questions = tuple(one for part in asked for one in part.questions if one.split == split)
-    if not questions:
+    material = read_material(trained[0].record.material, data, limit)
+    found = [
+        Examinee(name, one, gather_lessons(material, one.record, one.vocabulary, one.model, cells))
+        for (name, _), one in zip(runs, trained, strict=True)
+    ]
+    examination = Examination(material, split, tuple(found))
+    if not examination.questions:
         raise DataError(f"the material has no {split} questions")
+    return examination
+
+
+def measure_runs(examination: Examination) -> Measured:
+    """Put the questions to every run, and the commonest answers to them."""
+    questions = examination.questions
     nouns = nouns_for(questions)
     found: dict[str, list[Answerer]] = {}
-    for (name, _), one in zip(runs, trained, strict=True):
-        lessons = gather_lessons(asked, one.record, one.vocabulary, one.model, cells)
-        replies = reply(one.model, lessons, lessons.rows(split))
-        picks = [one.record.answers[pick] for pick in replies.picks]
-        found.setdefault(name, []).append(judge(name, questions, picks, replies.kept, nouns))
+    for name, trained, lessons in examination.runs:
+        replies = reply(trained.model, lessons, lessons.rows(examination.split))
+        picks = [lessons.answers[pick] for pick in replies.picks]
+        found.setdefault(name, []).append(judge(name, questions, picks, replies.kept, nouns, lessons.answers))
     answerers = [_together(seeds) for seeds in found.values()]
-    common = commonest([one for part in asked for one in part.questions if one.split == "train"])
+    taught = examination.part("train")
+    common = commonest(taught)
     picks = [common.get(one.kind, "") for one in questions]
-    answerers.append(judge(COMMONEST, questions, picks, np.zeros(len(questions)), nouns))
+    answerers.append(judge(COMMONEST, questions, picks, np.zeros(len(questions)), nouns, answer_list(taught)))
     return Measured(questions, tuple(answerers), lacks_nouns(questions, nouns))
 
 
@@ -107,11 +145,22 @@ def commonest(questions: Sequence[Question]) -> dict[str, str]:
 
 
 def judge(
-    name: str, questions: Sequence[Question], picks: Sequence[str], kept: Floats, nouns: Nouns | None
+    name: str,
+    questions: Sequence[Question],
+    picks: Sequence[str],
+    kept: Floats,
+    nouns: Nouns | None,
+    answers: Sequence[str],
 ) -> Answerer:
-    """What one run is worth, from its answers to the questions and the shares of the cells that it read."""
-    right = np.array([is_right(*pair) for pair in zip(questions, picks, strict=True)], np.bool_)
-    return Answerer(name, right[None], kept, _near(nouns, questions, picks))
+    """What one run is worth, from what it picked of its `answers` and the shares of the cells that it read."""
+    known = set(answers)
+    unseen = np.array([not known.issuperset(one.answers) for one in questions], np.float64)
+    return Answerer(name, right_picks(questions, picks)[None], kept, _near(nouns, questions, picks), unseen)
+
+
+def right_picks(questions: Sequence[Question], picks: Sequence[str]) -> Bools:
+    """Whether each pick is the whole answer, bool [n]."""
+    return np.array([is_right(*pair) for pair in zip(questions, picks, strict=True)], np.bool_)
 
 
 def lacks_nouns(questions: Sequence[Question], nouns: Nouns | None) -> bool:
@@ -144,8 +193,8 @@ def _near(nouns: Nouns | None, questions: Sequence[Question], picks: Sequence[st
 
 
 def _together(seeds: Sequence[Answerer]) -> Answerer:
-    kept, near = (np.mean([getattr(one, name) for one in seeds], axis=0) for name in ("kept", "near"))
-    return Answerer(seeds[0].name, np.concatenate([one.runs for one in seeds]), kept, near)
+    means = (np.mean([getattr(one, name) for one in seeds], axis=0) for name in ("kept", "near", "unseen"))
+    return Answerer(seeds[0].name, np.concatenate([one.runs for one in seeds]), *means)
 
 
 def _group(question: Question) -> str:
@@ -195,11 +244,12 @@ def to_markdown(measured: Measured, against: str | None = None) -> str:
 def _table(one: Answerer, masks: Mapping[str, Bools], photos: Names, has_near: bool) -> str:
     seeds = f", mean of {len(one.runs)} seeds ({_spread(one.runs)} over all)" if len(one.runs) > 1 else ""
     near = [f"WUPS@{threshold}" for threshold in THRESHOLDS] if has_near else []
-    lines = [["questions", "number", "accuracy", "95 % interval", "cells read", *near]]
+    lines = [["questions", "number", "accuracy", "95 % interval", "cells read", "answer unseen", *near]]
     for name, mask in masks.items():
         low, high = bootstrap(one.right[mask], list(photos[mask]))
         accuracy = [f"{100 * one.right[mask].mean():.2f}", f"{100 * low:.2f} - {100 * high:.2f}"]
-        line = [name, f"{mask.sum():,}", *accuracy, f"{100 * one.kept[mask].mean():.1f}"]
+        shares = [f"{100 * values[mask].mean():.1f}" for values in (one.kept, one.unseen)]
+        line = [name, f"{mask.sum():,}", *accuracy, *shares]
         if has_near:
             is_room = name.startswith(_ROOMS)
             line += [f"{100 * scores[mask].mean():.2f}" if is_room else "" for scores in one.near]

@@ -22,14 +22,18 @@ from models.evaluation.answering import (
     Answerer,
     Measured,
     commonest,
+    examine,
     groups_of,
+    judge,
     measure_runs,
     to_markdown,
 )
+from models.hard_attention import HardAttention
 from models.preprocess import preprocess
 from models.text.questions import build_question_vocabulary
 from models.training.answering import course
-from models.training.answering.course import Request, train_answerer
+from models.training.answering.best import BEST_NAME, BestEpoch
+from models.training.answering.course import Request, Validation, train_answerer
 from models.training.answering.lessons import Lessons
 from models.training.answering.record import load_answerer
 from models.training.answering.replies import reply
@@ -40,6 +44,7 @@ from models.training.loop import HISTORY_NAME
 from models.training.questions import Question, answer_list
 from models.training.recipes import answering as recipes
 from models.training.recipes.answering import Design, recipe_of
+from models.training.records import read_state
 from models.training.views import to_tensor
 from tests.photosets import TINY
 from tests.published_weights import write_efficientnet_lite
@@ -150,10 +155,8 @@ def test_a_run_continued_in_its_folder_ends_as_one_go(tmp_path: Path, monkeypatc
     request = Request("sort_of_clevr", tmp_path / "whole", PAIRS, limit=4, epochs=3)
     whole = train_answerer(request)
 
-    def stop(*_: object) -> dict[str, object]:
-        if (tmp_path / "parts" / "state.pt").exists():
-            raise KeyboardInterrupt
-        return {}
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(course, "_validate", stop)
@@ -165,6 +168,84 @@ def test_a_run_continued_in_its_folder_ends_as_one_go(tmp_path: Path, monkeypatc
     lines = [json.loads(line) for line in (tmp_path / "whole" / HISTORY_NAME).read_text().splitlines()]
     assert lines[-1]["kept"] == pytest.approx(0.04)
     assert {"all", "relational nearest", "non-relational left"} <= lines[-1]["validation"].keys()
+
+
+def test_of_equally_good_epochs_the_first_is_the_best(tmp_path: Path) -> None:
+    model, best = torch.nn.Linear(1, 1), BestEpoch(tmp_path)
+    for epoch, accuracy in enumerate((0.0, 0.5, 0.4, 0.5, 0.2), 1):
+        torch.nn.init.constant_(model.weight, epoch)
+        best.offer(model, epoch, accuracy)
+    for found in (best, BestEpoch(tmp_path)):
+        found.restore(model)
+        assert (found.epoch, found.accuracy, model.weight.item()) == (2, 0.5, 2.0)
+
+
+def grade(monkeypatch: pytest.MonkeyPatch, folder: Path, marks: dict[int, float]) -> dict[int, dict[str, torch.Tensor]]:
+    """Let the epochs of a run validate as told; gives the averaged weights after each."""
+    weights = {}
+
+    def validate(model: HardAttention, _: Lessons) -> Validation:
+        epoch = int(read_state(folder)["epoch"])
+        weights[epoch] = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        return Validation({"all": marks[epoch]}, 0.5)
+
+    monkeypatch.setattr(course, "_validate", validate)
+    return weights
+
+
+def are_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def test_a_run_is_used_as_its_best_epoch_left_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = grade(monkeypatch, tmp_path, {1: 0.2, 2: 0.6, 3: 0.4})
+    model = train_answerer(Request("sort_of_clevr", tmp_path, PAIRS, limit=3, epochs=3))
+    trained = load_answerer(tmp_path)
+    assert (trained.epochs, trained.best) == (3, 2)
+    assert are_equal(weights[2], trained.model.state_dict())
+    assert are_equal(weights[2], model.state_dict())
+    lines = [json.loads(line) for line in (tmp_path / HISTORY_NAME).read_text().splitlines()]
+    assert [line["best"] for line in lines if "best" in line] == [1, 2, 2]
+    assert are_equal(weights[3], read_state(tmp_path)["averaged"])
+    (tmp_path / BEST_NAME).unlink()  # as runs were left before
+    assert load_answerer(tmp_path).best == 3
+    assert are_equal(weights[3], load_answerer(tmp_path).model.state_dict())
+
+
+def test_a_run_that_stopped_before_its_best_epoch_was_validated_does_not_lose_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    request = Request("sort_of_clevr", tmp_path, PAIRS, limit=3, epochs=2)
+    monkeypatch.setattr(course, "_validate", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_answerer(request)
+    assert load_answerer(tmp_path).best == 1
+    weights = grade(monkeypatch, tmp_path, {1: 0.6, 2: 0.4})
+    train_answerer(request)
+    assert load_answerer(tmp_path).best == 1
+    assert are_equal(weights[1], load_answerer(tmp_path).model.state_dict())
+
+
+def test_an_epoch_with_fewer_cells_than_the_run_ends_with_is_not_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grade(monkeypatch, tmp_path, {1: 0.9, 2: 0.3, 3: 0.2})
+    train_answerer(Request("sort_of_clevr", tmp_path, Design("han", 25, "relation"), limit=2, epochs=3))
+    assert load_answerer(tmp_path).best == 2
+
+
+def test_the_control_by_the_photo_alone_is_always_asked_the_same(tmp_path: Path) -> None:
+    design = Design("han", 9, is_wordless=True)
+    train_answerer(Request("sort_of_clevr", tmp_path, design, limit=2, epochs=1))
+    (run,) = examine([("wordless", tmp_path)], None, None, "test", 2).runs
+    batch = run.lessons.batch(run.lessons.rows("test"))
+    assert len(batch.tokens.unique(dim=0)) == 1
+    assert batch.mask.sum() == 3 * len(batch.tokens)
+    assert len(batch.targets.argmax(1).unique()) > 1
+    assert len({one.text for one in examine([("wordless", tmp_path)], None, None, "test", 2).questions}) > 1
 
 
 def test_a_run_may_begin_with_anothers_weights(tmp_path: Path) -> None:
@@ -197,7 +278,7 @@ def test_photos_are_answered_from_cells_that_runs_share(rooms: Path, weights: Pa
     assert found.kept.tolist() == [0.09] * 6
 
     names = [("seen", tmp_path / "one"), ("seen", tmp_path / "two"), ("blind", tmp_path / "blind")]
-    measured = measure_runs(names, rooms, tmp_path / "cells", "test")
+    measured = measure_runs(examine(names, rooms, tmp_path / "cells", "test"))
     assert [(one.name, len(one.runs)) for one in measured.answerers] == [("seen", 2), ("blind", 1), (COMMONEST, 1)]
     text = to_markdown(measured, "blind")
     assert "seen, mean of 2 seeds" in text
@@ -254,15 +335,20 @@ def test_rows_of_the_table_are_sources_kinds_and_all() -> None:
 def test_the_table_tells_what_the_photo_is_worth() -> None:
     asked = tuple(question(f"p{n}", "rooms thing", "x") for n in range(40))
     right, half = np.ones((5, 40), bool), np.tile([False, True], (5, 20))
-    near = np.ones((2, 40))
+    near, unseen = np.ones((2, 40)), (np.arange(40) < 8).astype(float)
     measured = Measured(
         asked,
-        (Answerer("seen", right, np.full(40, 0.25), near), Answerer("blind", half, np.full(40, 0.25), near)),
+        tuple(
+            Answerer(name, runs, np.full(40, 0.25), near, unseen) for name, runs in (("seen", right), ("blind", half))
+        ),
         lacks_wordnet=False,
     )
     text = to_markdown(measured, "blind")
     assert "blind, mean of 5 seeds (50.00, 50.00, 50.00, 50.00, 50.00; sd 0.00 over all)" in text
-    assert "| rooms       |     40 |   100.00 | 100.00 - 100.00 |       25.0 |   100.00 |   100.00 |" in text
+    assert (
+        "| rooms       |     40 |   100.00 | 100.00 - 100.00 |       25.0 |          20.0 |   100.00 |   100.00 |"
+        in text
+    )
     assert "+50.00" in text
     assert "No WUPS" not in text
 
@@ -271,7 +357,9 @@ def test_seeds_that_differ_much_leave_a_difference_open() -> None:
     asked = tuple(question(f"p{n}", "rooms thing", "x") for n in range(200))
     near = np.zeros((0, 200))
     runs = np.array([[place < right for place in range(200)] for right in (60, 100, 140)])
-    shaky, steady = (Answerer(name, found, np.ones(200), near) for name, found in (("a", runs), ("b", runs[1:2])))
+    shaky, steady = (
+        Answerer(name, found, np.ones(200), near, np.zeros(200)) for name, found in (("a", runs), ("b", runs[1:2]))
+    )
     text = to_markdown(Measured(asked, (shaky, steady), lacks_wordnet=False), "b")
     low, high = map(float, text.splitlines()[-1].split("|")[3].split(" to "))
     assert low < -10 < 10 < high
@@ -290,14 +378,19 @@ def test_the_commonest_answer_is_that_of_a_kind() -> None:
     assert commonest(asked) == {"count": "1", "colour": "white"}
 
 
+def test_an_answer_is_unseen_if_an_item_of_it_is_in_no_list() -> None:
+    asked = [question("a", "thing", "x"), question("b", "thing", "y"), question("c", "thing", "x", "y")]
+    found = judge("one", asked, ["x", "x", "x"], np.ones(3), None, ["x", "z"])
+    assert found.unseen.tolist() == [0, 1, 1]
+    assert found.right.tolist() == [1, 0, 0]
+
+
 def test_without_wordnet_the_table_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(answering, "WORDNET_FOLDER", tmp_path / "none")
     asked = (question("p", "rooms thing", "x"),)
     assert answering.nouns_for(asked) is None
     assert answering.lacks_nouns(asked, None)
-    measured = Measured(
-        asked, (Answerer("seen", np.ones((1, 1), bool), np.ones(1), np.zeros((0, 1))),), lacks_wordnet=True
-    )
+    measured = Measured(asked, (judge("seen", asked, ["x"], np.ones(1), None, ["x"]),), lacks_wordnet=True)
     assert "Debian's wordnet-base" in to_markdown(measured)
 
 
@@ -310,5 +403,9 @@ def test_the_commands_train_and_print_a_table(tmp_path: Path) -> None:
     assert load_answerer(tmp_path / "run").record.design == Design("all", 100, "soft")
     found = CliRunner().invoke(app, ["evaluate-answers", f"soft={tmp_path / 'run'}", "--limit", "2"])
     assert "| relational nearest" in found.output
-    refused = CliRunner().invoke(app, ["evaluate-answers", f"soft={tmp_path / 'run'}", "--against", "none"])
-    assert refused.exit_code == 2
+    for option in (["--against", "none"], ["--keep", "5,101"], ["--keep", "5,"]):
+        assert CliRunner().invoke(app, ["evaluate-answers", f"soft={tmp_path / 'run'}", *option]).exit_code == 2
+    stacked = ["--out", str(tmp_path / "stacked"), "--aggregation", "stacked", "--wordless"]
+    assert CliRunner().invoke(app, [*trained, *stacked]).exit_code == 2
+    assert CliRunner().invoke(app, [*trained, *stacked, "--mode", "soft"]).exit_code == 0
+    assert load_answerer(tmp_path / "stacked").record.design == Design("all", 100, "stacked", is_wordless=True)

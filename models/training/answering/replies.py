@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,10 +23,15 @@ _RANDOM_CELLS_SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Replies:
-    """Logits f64 [n, A], and the share of the cells that was read for each question, f64 [n]."""
+    """Logits f64 [n, A], and which of the cells were read for each question, bool [n, N], row by row."""
 
     logits: Floats
-    kept: Floats
+    cells: npt.NDArray[np.bool_]
+
+    @property
+    def kept(self) -> Floats:
+        """The share of the cells that was read, f64 [n]."""
+        return np.asarray(self.cells.mean(axis=1), np.float64)
 
     @property
     def picks(self) -> Places:
@@ -56,10 +62,10 @@ def reply(model: HardAttention, lessons: Lessons, rows: Places) -> Replies:
     """Answer questions in their order, in evaluation mode."""
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(_RANDOM_CELLS_SEED)
-    logits, kept = [np.zeros((0, len(lessons.answers)))], [np.zeros(0)]
+    logits, cells = [np.zeros((0, len(lessons.answers)))], [np.zeros((0, model.shape.cells), bool)]
     for start in range(0, len(rows), _AT_ONCE):
         batch = lessons.batch(rows[start : start + _AT_ONCE]).to(device)
         found = answer_batch(model, batch, generator)
         logits.append(found.logits.double().cpu().numpy())
-        kept.append(found.kept.double().mean(1).cpu().numpy())
-    return Replies(np.concatenate(logits), np.concatenate(kept))
+        cells.append(found.kept.bool().cpu().numpy())
+    return Replies(np.concatenate(logits), np.concatenate(cells))
