@@ -11,6 +11,7 @@ other cores to the others.
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["OMP_NUM_THREADS"] = "1"
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give each test its level, skip, visibly, what this machine cannot run, and begin with the level that takes longest."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+    """Give each test its level and skip, visibly, what this machine cannot run; of what is chosen by level, begin with the longest."""
     missing = {"data": _data_fault(config), "gpu": None}
     if any(item.get_closest_marker("gpu") for item in items):
         missing["gpu"] = _gpu_fault()
@@ -54,6 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for marker, fault in missing.items():
             if fault and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=fault))
+    yield
     items.sort(key=lambda item: ORDER.index(level_of(item.path)))
 
 
