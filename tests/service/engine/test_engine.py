@@ -12,7 +12,7 @@ from models.sections import Fake
 from service.answers import ClassifyAnswer, Parameters
 from service.engine import Engine
 from service.engine.backends.base import EngineError, StartError
-from service.engine.loader import BATCH_LIMIT
+from service.engine.backends.providers import RUN_LIMIT
 from service.errors import FieldmarkError, Internal, InvalidParameter, NotFound, UnprocessableImage, UnsupportedMedia
 from tests.bundles import COLOURS, make_bundle, solid_photo
 
@@ -134,7 +134,7 @@ def test_the_facades_engine_is_this_one() -> None:
 
 
 def test_the_batch_limit_is_the_largest_that_tensorrt_is_built_for() -> None:
-    assert BATCH_LIMIT == 16
+    assert RUN_LIMIT == 16
 
 
 def test_parameters_reach_the_answer(tmp_path: Path) -> None:

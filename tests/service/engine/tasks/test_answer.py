@@ -10,8 +10,9 @@ from PIL import Image
 
 from models.sections import Calibration
 from service.answers import EvidenceMap, ImageSize, Parameters
+from service.engine.backends.providers import RUN_LIMIT
 from service.engine.bundle import load_bundle
-from service.engine.loader import BATCH_LIMIT, Loader
+from service.engine.loader import Loader
 from service.engine.tasks.answer import AnswerPlan
 from service.errors import InvalidParameter
 from service.replies import QuestionAnswer
@@ -36,7 +37,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> AnswerPlan:
 
 def make_plan(store: Path, **fitted: float) -> AnswerPlan:
     folder = make_answer_bundle(store, calibration=Calibration(**fitted))  # type: ignore[arg-type]
-    return AnswerPlan("answer/auto", load_bundle(folder, Loader()._choose_backend, BATCH_LIMIT))
+    return AnswerPlan("answer/auto", load_bundle(folder, Loader()._choose_backend, RUN_LIMIT))
 
 
 def ask(plan: AnswerPlan, question: str = WHAT, picture: bytes = RED, **wishes: int) -> QuestionAnswer:

@@ -11,9 +11,10 @@ from PIL import Image
 from models.sections import Calibration
 from service.answers import Box, ImageSize, Parameters
 from service.engine.backends.base import EngineError
+from service.engine.backends.providers import RUN_LIMIT
 from service.engine.bundle import Bundle, load_bundle
 from service.engine.features import FeatureCache
-from service.engine.loader import BATCH_LIMIT, Loader
+from service.engine.loader import Loader
 from service.engine.tasks.base import infer_each
 from service.engine.tasks.ground import GroundPlan
 from service.errors import UnsupportedMedia
@@ -37,7 +38,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         tmp_path_factory.mktemp("store"),
         calibration=Calibration(temperature=2.0, quality_temperature=0.5, absent_below=0.4),
     )
-    return load_bundle(folder, Loader()._choose_backend, BATCH_LIMIT)
+    return load_bundle(folder, Loader()._choose_backend, RUN_LIMIT)
 
 
 @pytest.fixture
