@@ -76,6 +76,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self._is_over = False  # nothing that still comes is parsed
         self._is_draining = False
         self._message_bytes = 0
+        self._has_ended = False  # a message, in the read that is parsed
         self._discarded_bytes = 0
 
     # The connection as the event loop sees it.
@@ -110,8 +111,11 @@ class GatewayProtocol(HttpToolsProtocol):
             self._discard(len(data))
             return
         belongs = self._is_in_head or self._is_in_body or not self._unanswered
+        self._has_ended = False
         super().data_received(data)
-        if belongs:
+        if (
+            belongs and not self._has_ended
+        ):  # what begins behind the end of another message is counted from the next read on
             self._message_bytes += len(data)
         if self._is_in_head:
             self._bound_head()
@@ -181,6 +185,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End the body; a connection whose discarded body ends here is idle again."""
+        self._has_ended = True
         self._is_in_body = False
         self._alarm.clear()
         if not self.cycle.response_complete:

@@ -88,6 +88,15 @@ def test_a_head_that_grows_for_ever_is_cut_off() -> None:
         assert sent < 16 << 20, "it must stop reading, not only complain at the end"
 
 
+def test_a_head_is_not_charged_with_the_body_before_it(gateway: RunningGateway) -> None:
+    first, second = request(body=JPEG + bytes(20_000)), request("/healthz", b"", "GET")
+    with gateway.connect() as connection:
+        connection.sendall(first + second[:20])
+        assert read_answer(connection).status == 200
+        connection.sendall(second[20:])
+        assert read_answer(connection).status == 200
+
+
 def test_trailers_are_read_over_but_not_without_end(gateway: RunningGateway) -> None:
     body = b"%x\r\n%b\r\n0\r\n" % (len(JPEG), JPEG)
     assert gateway.ask(request(body=body + b"x-trailer: a\r\n\r\n", transfer_encoding="chunked")).status == 200
