@@ -53,9 +53,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         item.add_marker(level_of(item.path))
         if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
-            item.add_marker(
-                "no_cover"
-            )  # a hundred examples take twice the time under coverage, and run few lines of their own
+            # A hundred examples take twice the time under coverage, and run few lines of their own.
+            item.add_marker("no_cover")
         for marker, fault in missing.items():
             if fault and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=fault))

@@ -85,7 +85,7 @@ def classify(
         check_place("--out", out)
     if expression is not None:
         expression = read_question(expression, "--expression")
-    said = (read_text("--text", text) or None) if text is not None else None
+    said = read_text("--text", text or "") or None
     engine = open_engine(settings)
     parameters = Parameters(
         top_k=top_k or (1 if form is Format.CSV else TOP_K), explain=pictures is not None, text=said
