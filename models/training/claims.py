@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Literal
 
 from models.canvas import mirrored
@@ -25,6 +25,7 @@ Kind = Literal["class", "side", "ordinal", "size", "colour", "relation", "negati
 KINDS: tuple[Kind, ...] = ("class", "side", "ordinal", "size", "colour", "relation", "negation")
 _AXES = (("left", "right"), ("top", "bottom"))
 _DIRECTIONS = (("left of", 0, -1.0), ("right of", 0, 1.0), ("above", 1, -1.0), ("below", 1, 1.0))
+_PLACES = ("next to", *(word for word, _, _ in _DIRECTIONS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Claim:
 
     `words` are: side `left`, `top left`, `middle`; ordinal `left` with a `rank`; size `largest`; colour `red`; relation
     `next to` or `between` and one or two nouns. A negation denies the claim `denied`. `rivals` counts the other things that
-    the noun could mean.
+    the noun could mean; of what means nothing it only tells a comparative from a superlative.
     """
 
     kind: Kind
@@ -82,29 +83,76 @@ def true_claims(layout: Layout) -> list[Claim]:
     return [claim for claim in found if claim.target is not None and not layout.things[claim.target].is_difficult]
 
 
-def false_claims(layout: Layout) -> list[Claim]:
-    """What means nothing here: a class that is absent, a rank beyond the last, no neighbour, a colour that none has."""
-    absent = [noun for noun in NOUNS if not layout.meant_by(noun)]
-    found = [Claim("class", noun, None, 0) for noun in absent]
-    found += [Claim("side", noun, None, 0, (side,)) for noun in absent for side in ("left", "right")]
-    for noun in NOUNS:
+@dataclass(frozen=True, slots=True)
+class Denials:
+    """What means nothing in a photo: what names a thing that is not there, and what is untrue of things that all are."""
+
+    absent: list[Claim]
+    untrue: list[Claim]
+
+
+def false_claims(layout: Layout) -> Denials:
+    """What means nothing here, in every form in which something can be said, so that no form is a sign of what is there."""
+    present = [noun for noun in NOUNS if layout.meant_by(noun)]
+    absent = [noun for noun in NOUNS if noun not in present]
+    seen = sorted({name for name in layout.colours if name})
+    denials = Denials([], [])
+    for noun in absent:
+        denials.absent.extend(_of_absent(noun, present, seen))
+    for noun in present:
         members = layout.meant_by(noun)
-        if not members:
-            continue
-        count = len(members)
-        found += [
-            Claim("ordinal", noun, None, count, (side,), rank)
-            for side in _AXES[0]
-            for rank in range(count + 1, LAST_RANK + 1)
-        ]
-        found += [Claim("relation", noun, None, count, ("next to", other)) for other in absent]
-        colours = [layout.colour(index) for index in members]
-        if None not in colours:
-            found += [
-                Claim("colour", noun, None, count, (colour,))
-                for colour in sorted({name for name in layout.colours if name} - set(colours))
-            ]
-    return found
+        denials.absent.extend(_beside_absent(noun, len(members) - 1, present, absent))
+        denials.untrue.extend(_untrue(layout, noun, members, seen))
+    return denials
+
+
+def _of_absent(noun: str, present: Sequence[str], colours: Sequence[str]) -> Iterator[Claim]:
+    """All that could be said of a thing, were it there; nothing is near it."""
+    pairs = [(one, two) for one, two in combinations(present, 2) if not NOUNS[one] & NOUNS[two]]
+    deniable = [
+        *(Claim("side", noun, None, 0, (side,)) for sides in _AXES for side in sides),
+        *(Claim("size", noun, None, rivals, (size,)) for size in ("largest", "smallest") for rivals in (1, 2)),
+        *(Claim("colour", noun, None, 0, (colour,)) for colour in colours),
+        *(Claim("relation", noun, None, 0, (word, other)) for word in _PLACES for other in present),
+        *(Claim("relation", noun, None, 0, ("between", one, two)) for one, two in pairs),
+    ]
+    yield Claim("class", noun, None, 0)
+    yield from deniable
+    yield from (Claim("negation", noun, None, 0, denied=claim) for claim in deniable)
+    yield Claim("side", noun, None, 0, ("middle",))
+    yield from (Claim("side", noun, None, 0, (f"{row} {side}",)) for row in _AXES[1] for side in _AXES[0])
+    yield from (Claim("ordinal", noun, None, 0, (side,), rank) for side in _AXES[0] for rank in range(1, LAST_RANK + 1))
+
+
+def _beside_absent(noun: str, rivals: int, present: Sequence[str], absent: Sequence[str]) -> Iterator[Claim]:
+    """Places relative to what is not there."""
+    apart = [other for other in present if not NOUNS[other] & NOUNS[noun]]
+    for other in absent:
+        yield from (Claim("relation", noun, None, rivals, (word, other)) for word in _PLACES)
+        yield from (Claim("relation", noun, None, rivals, ("between", one, other)) for one in apart)
+
+
+def _untrue(layout: Layout, noun: str, members: Sequence[int], colours: Sequence[str]) -> Iterator[Claim]:
+    """A rank beyond the last, a colour that none has or all have, a place where clearly none is."""
+    rivals = len(members) - 1
+    for side in _AXES[0]:
+        yield from (Claim("ordinal", noun, None, rivals, (side,), rank) for rank in range(rivals + 2, LAST_RANK + 1))
+    shown = {layout.colour(index) for index in members}
+    if None not in shown:
+        yield from (Claim("colour", noun, None, rivals, (colour,)) for colour in colours if colour not in shown)
+        if len(shown) == 1:
+            denied = Claim("colour", noun, None, rivals, (min(filter(None, shown)),))
+            yield Claim("negation", noun, None, rivals, denied=denied)
+    anchors = _anchors(layout, noun)
+    for other, anchor in anchors:
+        if all(_gap(layout, index, anchor) >= FAR for index in members):
+            yield Claim("relation", noun, None, rivals, ("next to", other))
+        for word, axis, sign in _DIRECTIONS:
+            if max(_ahead(layout, members, anchor, axis, sign)) <= -MARGIN:
+                yield Claim("relation", noun, None, rivals, (word, other))
+    for one, two, inner in _between(layout, members, anchors):
+        if max(inner) <= -MARGIN:
+            yield Claim("relation", noun, None, rivals, ("between", one, two))
 
 
 def _simple(layout: Layout, noun: str, members: Sequence[int]) -> Iterator[Claim]:
@@ -165,29 +213,51 @@ def _ranks(layout: Layout, members: Sequence[int], *, is_reversed: bool) -> Iter
 
 def _relations(layout: Layout, noun: str, members: Sequence[int]) -> Iterator[Claim]:
     """Places relative to the only thing of another noun, or between two such."""
-    anchors = [
+    rivals = len(members) - 1
+    anchors = _anchors(layout, noun)
+    for other, anchor in anchors:
+        near = [index for index in members if _gap(layout, index, anchor) <= NEAR]
+        if len(near) == 1 and all(_gap(layout, index, anchor) >= FAR for index in members if index != near[0]):
+            yield Claim("relation", noun, near[0], rivals, ("next to", other))
+        for word, axis, sign in _DIRECTIONS:
+            if (target := _only(members, _ahead(layout, members, anchor, axis, sign))) is not None:
+                yield Claim("relation", noun, target, rivals, (word, other))
+    for one, two, inner in _between(layout, members, anchors):
+        if (target := _only(members, inner)) is not None:
+            yield Claim("relation", noun, target, rivals, ("between", one, two))
+
+
+def _anchors(layout: Layout, noun: str) -> list[tuple[str, int]]:
+    """Other nouns that mean one thing, which is clearly seen and which `noun` could not mean."""
+    return [
         (other, found[0])
         for other, classes in NOUNS.items()
         if not classes & NOUNS[noun]
         and len(found := layout.meant_by(other)) == 1
         and not layout.things[found[0]].is_difficult
     ]
-    for other, anchor in anchors:
-        near = [index for index in members if _gap(layout, index, anchor) <= NEAR]
-        if len(near) == 1 and all(_gap(layout, index, anchor) >= FAR for index in members if index != near[0]):
-            yield Claim("relation", noun, near[0], len(members) - 1, ("next to", other))
-        for word, axis, sign in _DIRECTIONS:
-            ahead = [sign * (_centre(layout, index, axis) - _centre(layout, anchor, axis)) for index in members]
-            if (target := _only(members, ahead)) is not None:
-                yield Claim("relation", noun, target, len(members) - 1, (word, other))
+
+
+def _ahead(layout: Layout, members: Sequence[int], anchor: int, axis: int, sign: float) -> list[float]:
+    """How far each member's centre is ahead of the anchor's."""
+    start = _centre(layout, anchor, axis)
+    return [sign * (_centre(layout, index, axis) - start) for index in members]
+
+
+def _between(
+    layout: Layout, members: Sequence[int], anchors: Sequence[tuple[str, int]]
+) -> Iterator[tuple[str, str, list[float]]]:
+    """Two other things of different classes, from left to right, and how far inside each member's centre is."""
     for one, left in anchors:
         for two, right in anchors:
             start, end = _centre(layout, left, 0), _centre(layout, right, 0)
             if left == right or layout.things[left].name == layout.things[right].name or end - start < 2 * MARGIN:
                 continue
-            inner = [min(place - start, end - place) for place in (_centre(layout, index, 0) for index in members)]
-            if (target := _only(members, inner)) is not None:
-                yield Claim("relation", noun, target, len(members) - 1, ("between", one, two))
+            yield (
+                one,
+                two,
+                [min(place - start, end - place) for place in (_centre(layout, index, 0) for index in members)],
+            )
 
 
 def _negations(layout: Layout, noun: str, members: Sequence[int], claims: Sequence[Claim]) -> Iterator[Claim]:

@@ -3,9 +3,7 @@
 What is true is `claims`' part; here it is said, and the mixture of kinds is drawn. The forms follow the expressions that
 people wrote for RefCOCO, RefCOCO+, RefCOCOg and ReferItGame (`human_words` measures how close): short, often without an
 article, the side before or after the noun, numbers as words or digits. An expression that means nothing in its photo is worded
-in the same forms, but is of the kinds alone that boxes deny for sure: a class, its left or right, a rank, a colour, and what is
-next to an absent thing. Sizes, negations and the other relations are said only of what is there, so a model may take their
-words for a sign of it.
+in all the same forms: a model would take a form that is said only of what is there for a sign of it.
 
 A photo without rivals gives few expressions, one with rivals as many as are asked for: naming the class alone settles the
 former, and it is the latter that teach reading.
@@ -22,6 +20,8 @@ from models.training.nouns import RARE
 
 #: Share of the class alone, where a photo has anything else to say.
 CLASS_SHARE = 0.2
+#: Share of what is untrue of things that are there, in what means nothing, where a photo has some of its kind.
+UNTRUE_SHARE = 0.5
 _BARE_SHARE = 0.65  # of noun phrases without an article
 _RARE_SHARE = 0.25
 
@@ -106,11 +106,20 @@ def draw_expressions(layout: Layout, rng: Random, count: int) -> list[Expression
 
 
 def draw_absent(layout: Layout, rng: Random, count: int) -> list[Expression]:
-    """At most `count` different expressions that mean nothing in the photo, of kinds in turn."""
-    by_kind = _by_kind(false_claims(layout))
-    kinds = [kind for kind in KINDS if by_kind[kind]]
-    drawn = [_say(pick_claim(by_kind[rng.choice(kinds)], rng), rng) for _ in range(count)] if kinds else []
-    return list({expression.text: expression for expression in drawn}.values())
+    """At most `count` different expressions that mean nothing in the photo, of kinds in turn.
+
+    Where a kind has any, half of them name only things that are there, and say what is not true of them.
+    """
+    denials = false_claims(layout)
+    absent, untrue = _by_kind(denials.absent), _by_kind(denials.untrue)
+    kinds = [kind for kind in KINDS if absent[kind] or untrue[kind]]
+    drawn: dict[str, Expression] = {}
+    for _ in range(count if kinds else 0):
+        kind = rng.choice(kinds)
+        claims = untrue[kind] if untrue[kind] and (not absent[kind] or rng.random() < UNTRUE_SHARE) else absent[kind]
+        expression = _say(pick_claim(claims, rng), rng)
+        drawn.setdefault(expression.text, expression)
+    return list(drawn.values())
 
 
 def word_claim(claim: Claim, rng: Random) -> str:

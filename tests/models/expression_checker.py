@@ -81,15 +81,16 @@ class Checker:
             return self._related(relation["head"], relation["how"], relation["rest"])
         words = text.split()
         members = self._members(words)
+        if not members:
+            return Meant(set(), set())
         rank = next((RANKS[word] for word in words if word in RANKS), None)
         if rank is not None:
             return self._ranked(members, rank, words[-1])
+        parts = [part for word in words if (part := self._word(word, members)) is not None]
         found = Meant(members, members)
-        for word in words:
-            part = self._word(word, members)
-            if part is not None:
-                found = Meant(found.sure & part.sure, found.possible & part.possible)
-        if found.sure == found.possible == members and len(members) > 1:
+        for part in parts:
+            found = Meant(found.sure & part.sure, found.possible & part.possible)
+        if not parts and len(members) > 1:
             raise AssertionError(f"{text!r} names {len(members)} things and says nothing of them")
         return found
 
@@ -135,6 +136,8 @@ class Checker:
 
     def _related(self, head: str, how: str, rest: str) -> Meant:
         members = self._members(head.split())
+        if not members:
+            return Meant(set(), set())
         nouns = [re.sub(r"^the ", "", noun) for noun in rest.split(" and ")]
         anchors = [self._members(noun.split()) for noun in nouns]
         if any(not anchor for anchor in anchors):
@@ -166,6 +169,8 @@ class Checker:
 
     def _denied(self, head: str, what: str) -> Meant:
         members = self._members(head.split())
+        if not members:
+            return Meant(set(), set())
         size = re.match(r"the (\w+) one$", what)
         denied = self.read(f"{size[1]} {head}" if size else f"{what} {head}" if what in COLOURS else f"{head} {what}")
         return Meant(members - denied.possible, members - denied.sure)

@@ -9,15 +9,16 @@ from random import Random
 import pytest
 
 from models.text.mirror import can_mirror, mirror_words
-from models.training.claims import KINDS, Claim, Kind, Layout, true_claims
+from models.training.claims import KINDS, Claim, Kind, Layout, false_claims, true_claims
 from models.training.expressions import Expression, draw_absent, draw_expressions, word_claim
 from models.training.human_words import likeness, read_human_expressions
 from models.training.nouns import CLASSES
 from models.training.voc import Thing, read_voc
-from tests.models.expression_checker import COLOURS, Checker, Meant
+from tests.models.expression_checker import COLOURS, NAMES, Checker, Meant
 
 SCENES = 400
 Drawn = tuple[Layout, Expression]
+EVERY_NAME = {name for names in NAMES.values() for name in names.split()}
 CRITICAL = 36.19  # of chi-square at 19 degrees of freedom and p = 0.01
 
 
@@ -48,6 +49,18 @@ def _drawn() -> list[Drawn]:
     return draw()
 
 
+def form(claim: Claim) -> tuple[object, ...]:
+    """What a claim says, but for its nouns, its colour, and whether it compares two or more."""
+    words = (
+        claim.words
+        if claim.kind in {"side", "size", "ordinal"}
+        else claim.words[:1]
+        if claim.kind == "relation"
+        else ()
+    )
+    return claim.kind, words, claim.rank, None if claim.denied is None else form(claim.denied)
+
+
 def check(one: Layout, text: str) -> Meant:
     return Checker(one.things, one.colours or (None,) * len(one.things)).read(text)
 
@@ -74,14 +87,38 @@ def test_every_claim_is_sound_in_every_wording() -> None:
 
 def test_nothing_is_meant_by_absent_expressions() -> None:
     rng = Random(9)
-    kinds = Counter[Kind]()
+    kinds, said_of_present = Counter[Kind](), Counter[Kind]()
     for _ in range(SCENES):
         one = layout(rng)
+        nouns = {name for thing in one.things for name in NAMES[thing.name].split()}
         for expression in draw_absent(one, rng, 8):
             assert expression.target is None
             assert check(one, expression.text).possible == set(), expression.text
             kinds[expression.kind] += 1
-    assert set(kinds) == {"class", "side", "ordinal", "colour", "relation"}
+            named = set(expression.text.split()) & EVERY_NAME
+            said_of_present[expression.kind] += named <= nouns
+    assert set(kinds) == set(KINDS)
+    assert min(said_of_present[kind] / kinds[kind] for kind in ("ordinal", "colour", "relation")) > 0.2
+
+
+def test_every_denial_is_sound_in_every_wording() -> None:
+    rng = Random(10)
+    for _ in range(20):
+        one = layout(rng)
+        denials = false_claims(one)
+        for claim in [*denials.absent, *denials.untrue]:
+            text = word_claim(claim, rng)
+            assert check(one, text).possible == set(), text
+
+
+def test_every_form_is_denied_too() -> None:
+    """A form that is only said of what is there would be a sign of it."""
+    rng = Random(11)
+    layouts = [layout(rng) for _ in range(SCENES)]
+    true = {form(claim) for one in layouts for claim in true_claims(one)}
+    denials = [false_claims(one) for one in layouts[:100]]
+    false = {form(claim) for found in denials for claim in (*found.absent, *found.untrue)}
+    assert true <= false
 
 
 def test_all_kinds_are_drawn_and_most_have_rivals(drawn: list[Drawn]) -> None:
