@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -10,13 +10,15 @@ from torch import Tensor, nn
 from models.backbones import BackboneSpec, Stage
 from models.layers.bert import BertShape
 from models.layers.crossmodal import AlternateAttention
-from models.referring import Head, Interaction, Referring, ReferringShape
+from models.referring import GROUPS, Head, Interaction, Referring, ReferringShape
 
 TINY_STAGES = BackboneSpec(
     "tiny_stages", (Stage(1, 8, 1, 2), Stage(1, 8, 1, 2), Stage(1, 12, 1, 2), Stage(1, 16, 1, 2)), 1e-3, 127.0, 64.0
 )
 SIZE_PX = 64
 TEXT = BertShape(vocabulary=50, width=12, layers=6, heads=3, inner=24, positions=40)
+#: The fewest layers that every part of the graph is there with: an export takes its time a layer.
+SHALLOW_TEXT = replace(TEXT, layers=GROUPS)
 
 #: Known answer 6: CA2M on two cells and two words, and what both become.
 CELLS = torch.tensor([[[2.0, 0, 0, 1], [0, 1, 0, -1]]])

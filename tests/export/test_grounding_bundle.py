@@ -15,9 +15,10 @@ import pytest
 from export.grounding import bundle as bundling
 from export.grounding.bundle import GroundOrder, export_grounding_bundle
 from export.grounding.calibrating import calibrate
-from export.grounding.graphs import Graphs, prepare
+from export.grounding.graphs import Fed, Graphs, prepare
 from export.provenance import GROUNDING_BACKBONES
 from export.weights import load_state
+from models import referring
 from models.backbones import SPECS
 from models.bundle import check_bundle
 from models.evaluation.grounding.answers import Answered
@@ -32,8 +33,8 @@ from models.training.grounding import course, pictures
 from models.training.grounding.record import load_grounding
 from models.training.records import RECORD_NAME
 from models.training.voc import read_voc
-from tests.ground_sets import SIZE_PX, request, write_language, write_voc
-from tests.grounding import TINY_STAGES
+from tests.ground_sets import RECIPE, SIZE_PX, request, write_language, write_voc
+from tests.grounding import SHALLOW_TEXT, TINY_STAGES
 
 
 class Made(NamedTuple):
@@ -59,12 +60,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SPECS, "tiny_stages", TINY_STAGES)
+        patch.setattr(referring, "_LAYERS_A_GROUP", 1)
         patch.setattr(pictures, "VALIDATION_PHOTOS", 6)
         patch.setattr(course, "load_stages", lambda stages, path: None)
         patch.setattr(bundling, "read_test_set", lambda: tests)
         patch.setattr(bundling, "hand_items", lambda _voc: [])
         patch.setitem(GROUNDING_BACKBONES, "tiny_stages", "Nobody.")
-        course.train_grounding(request(root, root / "run"))
+        course.train_grounding(request(root, root / "run", replace(RECIPE, text=SHALLOW_TEXT)))
         folder = export_grounding_bundle(order_of(root))
         yield Made(root, folder, read_manifest(folder))
 
@@ -112,6 +114,20 @@ def test_the_samples_are_what_the_files_answer(made: Made) -> None:
         asked = prepare([scene.path] * 2, ["car", "dog"], words, SIZE_PX)
         assert np.abs(found.conf - graphs.run(asked)["conf"]).max() < 1e-5
         assert samples["box"].shape == (len(samples["image"]), 4)
+
+
+def test_known_answer_7_padding_and_bars_change_nothing_in_the_files(made: Made) -> None:
+    words = read_words(made.folder / "vocabulary.json", PieceVocabulary)
+    graphs = Graphs(made.folder, words, SIZE_PX)
+    asked = prepare([read_voc(made.root / "voc")[0].path] * 2, ["car", "the red dog"], words, SIZE_PX)
+    features = graphs.vision(Fed(image=asked.image))["features"]
+    bars = np.arange(features.shape[1]) >= features.shape[1] - 6
+    masked = asked.words | {"cell_mask": np.where(bars, np.float32(0), asked.cell_mask)}
+    found = graphs.fuse(Fed(features=features, **masked))
+    strange = np.where(asked.token_mask > 0, asked.tokens, asked.tokens + 3)
+    painted = features + np.float32(3) * bars[:, None].astype(np.float32)
+    again = graphs.fuse(Fed(features=painted, **masked | {"tokens": strange}))
+    assert all(np.array_equal(found[name], again[name]) for name in ("box", "conf"))
 
 
 def test_the_engine_that_serves_it_gives_the_same_boxes(made: Made) -> None:

@@ -20,6 +20,7 @@ from service.cli.app import build_app
 from tests.project.documents import ROOT, Block, blocks_in, commands, documents
 from tests.project.documents import blocks as blocks_of
 
+SERVING_VARIABLE = "FIELDMARK_SERVING"
 DOCUMENTED_ADDRESS = "127.0.0.1:8000"
 #: What differs between two answers to the same question.
 VOLATILE = {"id", "timing_ms"}
@@ -31,8 +32,8 @@ pytestmark = pytest.mark.timeout(300)  # the first test makes an environment
 
 @pytest.fixture(scope="module")
 def service_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a service that `make serve` started from nothing: its own environment, a free port."""
-    venv = tmp_path_factory.mktemp("serve") / "venv"
+    """Address of a service that `make serve` started: a free port, and an environment of its own, made here or by `.ci/run`."""
+    venv = os.environ.get(SERVING_VARIABLE) or tmp_path_factory.mktemp("serve") / "venv"
     command = ["make", "--no-print-directory", "serve", f"VENV={venv}", "ARGS=--port 0"]
     environment = _outside_of_make() | {"PIP_COMPILE": "0"}  # one short life needs a few of the packages' modules
     with subprocess.Popen(
