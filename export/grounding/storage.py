@@ -11,6 +11,7 @@ from pathlib import Path
 
 import onnx
 from onnx import ModelProto
+from torch import Tensor
 
 from export.operators import check_graph
 from export.referring import export_grounding
@@ -31,14 +32,17 @@ def write_graphs(model: Referring, folder: Path, facts: Mapping[str, str], token
         BundleError: a graph breaks a rule.
     """
     graphs = {name: _stored(proto, model) for name, proto in export_grounding(model, facts, tokens).items()}
-    state = dict(model.state_dict())
     for name, proto in graphs.items():
         if faults := check_graph(proto):
             raise BundleError(name, faults)
         onnx.save(proto, folder / FILES[name])
-        state |= load_state(folder / FILES[name])
-    model.load_state_dict(state)
+    model.load_state_dict(model.state_dict() | load_learnt(folder))
     return graphs
+
+
+def load_learnt(folder: Path) -> dict[str, Tensor]:
+    """The weights that a bundle's graphs compute with, by the names of the model's state."""
+    return {name: weight for file in FILES.values() for name, weight in load_state(folder / file).items()}
 
 
 def _stored(proto: ModelProto, model: Referring) -> ModelProto:

@@ -18,7 +18,7 @@ from models.evaluation.grounding.answers import TorchGrounder, ask_all
 from models.evaluation.grounding.items import said_items
 from models.layers.boxes import cell_centres
 from models.referring import Referring
-from models.text.expressions import CLS, FIRST_PIECE, SEP
+from models.text.expressions import CLS, SEP
 from models.training.data import DataError
 from models.training.dressing import Dress, Wardrobe
 from models.training.grounding import cli, course, pictures
@@ -27,7 +27,7 @@ from models.training.grounding.learner import Learner
 from models.training.grounding.lessons import Dressing, Lessons, Reader
 from models.training.grounding.pictures import Picture, list_pictures, part_scenes
 from models.training.grounding.pretext import Detector, cell_targets, detection_loss
-from models.training.grounding.record import build_learner, load_grounding, take_over
+from models.training.grounding.record import Beginning, beginning_of_run, build_learner, load_grounding, take_over
 from models.training.grounding.validation import paces_of
 from models.training.loop import HISTORY_NAME, parameter_groups
 from models.training.nouns import CLASSES
@@ -231,24 +231,26 @@ def test_the_same_command_again_changes_nothing(ran: Ran) -> None:
 
 def test_a_run_can_start_from_another(ran: Ran, tmp_path: Path) -> None:
     asked = request(ran.root, tmp_path / "further", replace(RECIPE, lr=1e-12, epochs=1))
-    further = course.train_grounding(replace(asked, init=ran.out)).state_dict()
+    further = course.train_grounding(replace(asked, init=beginning_of_run(ran.out))).state_dict()
     start = load_grounding(ran.out).model.state_dict()
     assert all(torch.allclose(weight, start[name], atol=1e-6) for name, weight in further.items())
     other = replace(RECIPE, head="cls")
     with pytest.raises(DataError, match="another shape"):
-        course.train_grounding(replace(request(ran.root, tmp_path / "other", other), init=ran.out))
+        course.train_grounding(replace(request(ran.root, tmp_path / "other", other), init=beginning_of_run(ran.out)))
 
 
-def test_words_that_a_run_did_not_know_keep_the_weights_that_they_have(ran: Ran) -> None:
+def test_what_is_frozen_is_not_taken_over_and_what_only_training_has_may_be_missing(ran: Ran) -> None:
     trained = load_grounding(ran.out)
-    words = trained.words.model_copy(update={"pieces": ("aardvark", *trained.words.pieces)})
-    learner = build_learner(replace(trained.record, pieces=words.size))
-    new = learner.model.language.words.weight[FIRST_PIECE].detach().clone()
-    take_over(learner, ran.out, words)
-    table, known = learner.model.language.words.weight, trained.model.language.words.weight
-    assert torch.equal(table[FIRST_PIECE], new)
-    assert torch.equal(table[:FIRST_PIECE], known[:FIRST_PIECE])
-    assert torch.equal(table[FIRST_PIECE + 1 :], known[FIRST_PIECE:])
+    state = {f"model.{name}": weight + 1 for name, weight in trained.model.state_dict().items()}
+    del state["model.box.0.weight"]  # the boxes of [CLS] only help this head
+    learner = build_learner(trained.record)
+    before = {name: weight.clone() for name, weight in learner.state_dict().items()}
+    take_over(learner, Beginning("a bundle", state))
+    for name, weight in learner.state_dict().items():
+        is_kept = name not in state or name.startswith(
+            ("model.language.", "model.vision.backbone.", "model.vision.proj")
+        )
+        assert torch.equal(weight, before[name] if is_kept else state[name]), name
 
 
 def test_an_epoch_is_dressed_by_its_share_and_the_same_each_time(ran: Ran) -> None:

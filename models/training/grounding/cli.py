@@ -15,6 +15,7 @@ import typer
 from models.training.cli import Epochs, Limit, Seed, Threads, explained
 
 if TYPE_CHECKING:
+    from models.training.grounding.record import Beginning
     from models.training.recipes.grounding import GroundRecipe
 
 PARTS = ("self_paced", "alternation", "text", "photo", "auxiliaries")
@@ -35,7 +36,9 @@ def train_grounding(
     birds: Annotated[
         Path | None, typer.Option(help="Folder of cub_birds: photos of birds, told apart by what was ticked for each.")
     ] = None,
-    init: Annotated[Path | None, typer.Option(help="A run to start from, in place of published weights.")] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="A run or a bundle to start from, in place of published weights.")
+    ] = None,
     backbone: Annotated[Literal["yolox_nano", "efficientnet_lite0"], typer.Option(help="What sees.")] = "yolox_nano",
     head: Annotated[Literal["cls", "cell"], typer.Option(help="What tells the box: [CLS], or every cell.")] = "cell",
     without: Annotated[
@@ -62,8 +65,24 @@ def train_grounding(
         recipe = _reduced(recipe, without or [])
         if epochs is not None:
             recipe = replace(recipe, epochs=epochs)
-        train(Request(data, out, recipe, weights, words, pool, human, limit, init, birds))
+        start = None if init is None else _read_beginning(init)
+        train(Request(data, out, recipe, weights, words, pool, human, limit, start, birds))
         sys.stdout.write(f"{out}\n")
+
+
+def _read_beginning(folder: Path) -> Beginning:
+    from export.grounding.storage import load_learnt
+    from models.manifest import read_manifest
+    from models.training.data import DataError
+    from models.training.grounding.record import Beginning, beginning_of_run
+    from models.training.records import RECORD_NAME
+
+    if (folder / RECORD_NAME).exists():
+        return beginning_of_run(folder)
+    manifest = read_manifest(folder)
+    if manifest.system != "referring":
+        raise DataError(f"{manifest.identity} finds nothing by words: its system is {manifest.system}")
+    return Beginning(manifest.identity, {f"model.{name}": weight for name, weight in load_learnt(folder).items()})
 
 
 def _reduced(recipe: GroundRecipe, parts: list[str]) -> GroundRecipe:

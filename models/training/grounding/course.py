@@ -28,7 +28,7 @@ from models.training.grounding.lessons import Dressing, Lessons, Reader
 from models.training.grounding.pictures import PICTURES_LIMIT, Picture, list_pictures, part_scenes
 from models.training.grounding.pool import Pictured, Pool, Sight, keep_pool
 from models.training.grounding.pretext import learn_to_detect
-from models.training.grounding.record import GroundRecord, build_learner, take_over
+from models.training.grounding.record import Beginning, GroundRecord, build_learner, take_over
 from models.training.grounding.validation import validate
 from models.training.human_words import read_human_expressions
 from models.training.loop import STATE_NAME, Run
@@ -48,8 +48,8 @@ class Request:
 
     `weights` are the published ones of the backbone, `words` the folder of the language's (`model.safetensors` and
     `tokenizer.json`), `pool` the folder of kept features, `human` a table of people's expressions, in whose words some of the
-    generated ones are dressed. `birds` is a folder of CUB-200-2011 whose whole photos join the pool. `init` is a finished
-    run of the same shape whose weights to start from.
+    generated ones are dressed. `birds` is a folder of CUB-200-2011 whose whole photos join the pool. `init` is a model of the
+    same shape whose weights to start from.
     """
 
     data: Path
@@ -60,7 +60,7 @@ class Request:
     pool: Path
     human: Path | None = None
     limit: int | None = None
-    init: Path | None = None
+    init: Beginning | None = None
     birds: Path | None = None
 
 
@@ -98,7 +98,7 @@ def train_grounding(request: Request) -> Referring:
     if not (request.out / STATE_NAME).exists():
         begin(learner.model, material.vision, request.words, language.rows, recipe.position_scale)
         if request.init is not None:
-            take_over(learner, request.init, language.words)
+            take_over(learner, request.init)
     dressing = Dressing(read_wardrobe(human), recipe.dressed_share) if human else None
     return _run(learner, material, language, request.out, dressing)
 

@@ -6,12 +6,15 @@ Owns `run.json` of such runs; the word pieces lie beside it in `vocabulary.json`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from torch import Tensor
+
 from models.referring import Referring
-from models.text.expressions import FIRST_PIECE, PieceVocabulary
+from models.text.expressions import PieceVocabulary
 from models.text.vocabulary import VOCABULARY_NAME
 from models.text.word_files import read_words
 from models.training.data import DataError
@@ -19,7 +22,7 @@ from models.training.grounding.learner import Learner
 from models.training.recipes.grounding import GroundRecipe
 from models.training.records import read_record_as, read_state
 
-_WORD_TABLE = "model.language.words.weight"
+_FROZEN = ("model.language.", "model.vision.backbone.", "model.vision.projections.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class GroundRecord:
     """What a run is: two runs with equal records do the same.
 
     `weights` and `words` name the files that the visual branch and the language began with, `pieces` counts the ids of the
-    vocabulary, `limit` the photos where not all were used, `init` the run whose weights it began with, `birds` the collection
+    vocabulary, `limit` the photos where not all were used, `init` the run or bundle whose weights it began with, `birds` the collection
     of birds in its pool, `human` the file of people's expressions whose words dress a share of what is said.
     """
 
@@ -40,6 +43,16 @@ class GroundRecord:
     birds: str | None = None
     human: str | None = None
     system: Literal["referring"] = "referring"
+
+
+class Beginning(NamedTuple):
+    """What a run begins with in place of published weights: its name, and weights by the names of a learner.
+
+    Those of a bundle lack what only training has.
+    """
+
+    name: str
+    state: Mapping[str, Tensor]
 
 
 class Trained(NamedTuple):
@@ -56,24 +69,29 @@ def build_learner(record: GroundRecord) -> Learner:
     return Learner(Referring(record.recipe.shape(record.pieces)), record.recipe)
 
 
-def take_over(learner: Learner, folder: Path, words: PieceVocabulary) -> None:
-    """Begin with the averaged weights of another run; `words` that it did not know keep the weights that they have.
+def beginning_of_run(folder: Path) -> Beginning:
+    """The averaged weights of a run.
 
     Raises:
-        DataError: there is no such run, or its shape is another.
+        DataError: there is no such run, or it has not finished its first epoch.
     """
-    state = dict(read_state(folder)["averaged"])
-    known = read_words(folder / VOCABULARY_NAME, PieceVocabulary).pieces
-    learnt = {piece: row for row, piece in enumerate(known, FIRST_PIECE)}
-    shared = [(row, learnt[piece]) for row, piece in enumerate(words.pieces, FIRST_PIECE) if piece in learnt]
-    special = [(row, row) for row in range(FIRST_PIECE)]
-    table = learner.model.language.words.weight.detach().clone()
+    return Beginning(folder.name, read_state(folder)["averaged"])
+
+
+def take_over(learner: Learner, start: Beginning) -> None:
+    """Begin with the weights of another; what is frozen stays what it is, which the features of the pool were seen with.
+
+    Raises:
+        DataError: its shape is another.
+    """
+    own = learner.state_dict()
+    learnt = {name: weight for name, weight in start.state.items() if not name.startswith(_FROZEN)}
     try:
-        for row, place in special + shared:
-            table[row] = state[_WORD_TABLE][place]
-        learner.load_state_dict(state | {_WORD_TABLE: table})
-    except RuntimeError as error:
-        raise DataError(f"{folder} holds a model of another shape") from error
+        if strange := learnt.keys() - own.keys():
+            raise KeyError(min(strange))
+        learner.load_state_dict(own | learnt)
+    except (KeyError, RuntimeError) as error:
+        raise DataError(f"{start.name} holds a model of another shape") from error
 
 
 def load_grounding(folder: Path) -> Trained:
