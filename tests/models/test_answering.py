@@ -28,7 +28,7 @@ from models.evaluation.answering import (
     measure_runs,
     to_markdown,
 )
-from models.hard_attention import HardAttention, keep_variance
+from models.hard_attention import HardAttention, HardAttentionShape, keep_variance
 from models.preprocess import preprocess
 from models.text.questions import build_question_vocabulary
 from models.training.answering import course
@@ -119,10 +119,11 @@ def test_a_batch_has_a_few_questions_about_each_of_many_pictures() -> None:
 
 
 def test_what_passes_through_a_network_that_keeps_variance_keeps_it() -> None:
-    shape = recipe_of("sort_of_clevr", Design("all")).shape(20, 10, Design("all"))
     torch.manual_seed(0)
-    model, cells = HardAttention(shape), torch.randn(8, 100, shape.channels)
-    question = torch.zeros(8, shape.question)
+    model = HardAttention(
+        HardAttentionShape(20, 10, channels=32, question=16, width=128, hidden=(16, 16), selection="all")
+    )
+    cells, question = torch.randn(8, 100, 32), torch.zeros(8, 16)
     faint = model.fusion(cells, question).var()
     keep_variance(model)
     assert faint < 0.1
