@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 PINS := pyproject.toml constraints.txt
-WORKERS ?= 2
+WORKERS ?= 3
 SERVE_STAMP := $(VENV)/.installed-serve
 DEV_STAMP := $(VENV)/.installed-dev
 
@@ -20,7 +20,7 @@ serve: $(SERVE_STAMP)  ## Run the service on 127.0.0.1 (options: make serve ARGS
 	$(BIN)/fieldmark serve $(ARGS)
 
 test: $(DEV_STAMP)  ## Run the tests (a part of them: make test ARGS="tests/service -k drain")
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(DEV_STAMP)  ## Check format, rules, types and who imports whom
 	$(BIN)/ruff format --check .
