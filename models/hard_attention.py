@@ -204,18 +204,3 @@ class HardAttention(nn.Module):
         if self.shape.selection == "centre":
             return nearness(self.shape.grid).to(scores).expand_as(scores)
         return scores
-
-
-@torch.no_grad()
-def keep_variance(model: HardAttention) -> None:
-    """Start the layers behind both encoders, but the last, such that what passes through them keeps its variance.
-
-    He et al., "Delving Deep into Rectifiers", ICCV 2015. The usual start halves it a layer, and a question that hardly
-    moves a cell is hard to learn from.
-    """
-    layers = [*model.fusion.modules(), *model.aggregator.modules(), *list(model.classifier)[:-1]]
-    for layer in layers:
-        if isinstance(layer, nn.Linear):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)

@@ -60,7 +60,7 @@ def _training(trained: Trained) -> str:
     recipe = record.recipe
     titles = "; ".join(source.title for source in grounding_sources(record.birds))
     trial = f" Only {record.limit} photos were trained on: a trial." if record.limit else ""
-    start = f" on top of the run `{record.init}`" if record.init else ""
+    start = f" on top of `{record.init}`" if record.init else ""
     return (
         f"Data: {titles}. 400 training photos, chosen by a hash of the photo, were held out for validation and "
         f"calibration.{trial} {_expressions(record)}\n\n"

@@ -116,8 +116,7 @@ def absent_items(scenes: Sequence[Scene]) -> list[Item]:
 def relation_items(scenes: Sequence[Scene], count: int = RELATION_PHOTOS) -> list[Item]:
     """For each of `count` drawn photos two relations of a thing that it shows to one that it does not, or the other way round.
 
-    The first is "next to", which training denies too, the second another one of the same two things: what sets them apart
-    is the relation's words alone.
+    The first is "next to", the second another one of the same two things: what sets them apart is the relation's words alone.
     """
     rng = Random(f"{SEED}/relations")
     found: list[Item] = []

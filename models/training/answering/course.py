@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from models.hard_attention import HardAttention, keep_variance
+from models.hard_attention import HardAttention
 from models.layers.cell_encoders import PhotoCells
 from models.preprocess import prepare_decoders
 from models.progress import progress_bar
@@ -151,8 +151,6 @@ def _begin(request: Request, record: AnswerRecord) -> HardAttention:
     """The model with its first weights; those of a run that goes on are read later."""
     torch.manual_seed(request.seed)
     model = build_answerer(record)
-    if record.recipe.keeps_variance:
-        keep_variance(model)
     if request.weights is not None and isinstance(model.encoder, PhotoCells):
         load_photo_cells(model.encoder, request.weights)
     if request.init is not None:

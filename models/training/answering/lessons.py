@@ -17,10 +17,6 @@ from models.text.questions import QuestionVocabulary
 from models.training.answering.sights import Places, Sights
 from models.training.questions import Question, answer_targets
 
-#: How many questions about a picture follow one another. All twenty of a drawn scene would leave a batch with sixteen scenes,
-#: and a run takes twice as many steps until it leaves the plateau of guessing.
-VISIT = 5
-
 
 @dataclass(frozen=True, slots=True)
 class QuestionBatch:
@@ -78,24 +74,15 @@ class Lessons:
     def epoch(self, rows: Places, batch: int, steps: int, seed: int) -> Iterator[QuestionBatch]:
         """The first batches of the rows in a new order.
 
-        Of the questions about a picture that has to be encoded a few follow one another, so that it is encoded once for all of
-        them and a batch still shows many pictures.
+        The questions about a picture that has to be encoded follow one another, so that it is encoded once.
         """
         rng = np.random.default_rng(seed)
         rows = rng.permutation(rows)
         if self._sights.are_pictures:
-            rows = self._by_visit(rows, rng)
+            turn = rng.permutation(self._places.max() + 1)
+            rows = rows[np.argsort(turn[self._places[rows]], kind="stable")]
         for step in range(steps):
             yield self.batch(rows[step * batch : (step + 1) * batch])
-
-    def _by_visit(self, rows: Places, rng: np.random.Generator) -> Places:
-        """The rows such that `VISIT` questions about a picture follow one another, before its others have their turn."""
-        rows = rows[np.argsort(self._places[rows], kind="stable")]
-        places, numbers = self._places[rows], np.arange(len(rows))
-        begins = np.r_[True, places[1:] != places[:-1]]
-        asked = numbers - np.maximum.accumulate(np.where(begins, numbers, 0))  # before, about the same picture
-        visits = np.cumsum(asked % VISIT == 0) - 1
-        return rows[np.argsort(rng.permutation(len(rows))[visits], kind="stable")]
 
     def batch(self, rows: Places) -> QuestionBatch:
         """Some questions as tensors."""

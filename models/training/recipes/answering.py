@@ -47,7 +47,7 @@ class AnswerRecipe:
 
     Without a `backbone` the encoder is the small net for drawn scenes. `length` is how many words of a question are read;
     words and answers that occur less than `word_minimum` and `answer_minimum` times are not learnt. An epoch has all
-    questions, or so many of `epoch_questions`. With `keeps_variance` layers start as He et al. say. HAN keeps `opening` cells in the first epochs, one number each: the pairs
+    questions, or so many of `epoch_questions`. HAN keeps `opening` cells in the first epochs, one number each: the pairs
     of few cells cost little, and what they teach is kept.
     """
 
@@ -65,7 +65,6 @@ class AnswerRecipe:
     answer_minimum: int
     schedule: Schedule
     epoch_questions: int | None = None
-    keeps_variance: bool = False
     opening: tuple[int, ...] = ()
 
     def shape(self, words: int, answers: int, design: Design) -> HardAttentionShape:
@@ -147,7 +146,7 @@ SORT_OF_CLEVR = AnswerRecipe(
     answer_minimum=1,
     schedule=Schedule(
         sizes_px=(75,) * 9,
-        batch=320,
+        batch=320,  # 16 scenes with all their questions, so that a scene is encoded once
         lr=1e-3,
         head_lr_factor=1.0,
         weight_decay=1e-4,
@@ -158,7 +157,6 @@ SORT_OF_CLEVR = AnswerRecipe(
         bf16=True,
     ),
     epoch_questions=60_000,  # a third of them: a run can be stopped, and seen, more often
-    keeps_variance=True,  # or it guesses for ten epochs, and never learns the shapes
 )
 RECIPES: dict[Material, AnswerRecipe] = {"sort_of_clevr": SORT_OF_CLEVR, "daquar": DAQUAR, "mixed": MIXED}
 

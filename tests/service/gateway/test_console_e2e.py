@@ -139,7 +139,7 @@ def test_what_words_mean_is_marked_where_the_service_says_it_is(console: Console
     words = console.panel.get_by_label("One description a line")
     words.fill("the dog on the right\na purple elephant")
     console.panel.get_by_text("More wishes").click()
-    console.panel.get_by_label("Model").select_option(label="ground 1.1.0 (referring)")
+    console.panel.get_by_label("Model").select_option(label="ground 1.2.0 (referring)")
     console.panel.get_by_role("button", name="Point at it").click()
     expect(console.panel.locator(".found li")).to_have_count(2)
     expect(console.panel.locator(".found li").last).to_contain_text("is not there, it seems")
