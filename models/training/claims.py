@@ -107,7 +107,7 @@ def false_claims(layout: Layout) -> Denials:
 
 
 def _of_absent(noun: str, present: Sequence[str], colours: Sequence[str]) -> Iterator[Claim]:
-    """All that could be said of a thing, were it there; nothing is near it."""
+    """All that could be said of a thing, were it there."""
     pairs = [(one, two) for one, two in combinations(present, 2) if not NOUNS[one] & NOUNS[two]]
     deniable = [
         *(Claim("side", noun, None, 0, (side,)) for sides in _AXES for side in sides),
@@ -253,11 +253,8 @@ def _between(
             start, end = _centre(layout, left, 0), _centre(layout, right, 0)
             if left == right or layout.things[left].name == layout.things[right].name or end - start < 2 * MARGIN:
                 continue
-            yield (
-                one,
-                two,
-                [min(place - start, end - place) for place in (_centre(layout, index, 0) for index in members)],
-            )
+            places = [_centre(layout, index, 0) for index in members]
+            yield one, two, [min(place - start, end - place) for place in places]
 
 
 def _negations(layout: Layout, noun: str, members: Sequence[int], claims: Sequence[Claim]) -> Iterator[Claim]:

@@ -20,7 +20,7 @@ from service.cli.app import build_app
 from tests.project.documents import ROOT, Block, blocks_in, commands, documents
 from tests.project.documents import blocks as blocks_of
 
-SERVING_VARIABLE = "FIELDMARK_SERVING"
+SERVING_VARIABLE = "SERVING_VENV"
 DOCUMENTED_ADDRESS = "127.0.0.1:8000"
 #: What differs between two answers to the same question.
 VOLATILE = {"id", "timing_ms"}
