@@ -4,8 +4,8 @@ Owns the markers: a file under `tests/drills` is a `drill`, `..._integration.py`
 any other is `unit`. `data` and `gpu` are written on the test by hand; without the photos or the device such a test is
 skipped with its reason. Fixtures of one folder stand in that folder's own conftest.
 
-Files of tests may run side by side, each in one of several processes (`make test` starts three, since tests wait a third of
-their time): such a process leaves the other cores to the others.
+Files of tests may run side by side, each in one of several processes (`make test` starts three, since the service's tests
+often wait): such a process leaves the other cores to the others.
 """
 
 from __future__ import annotations

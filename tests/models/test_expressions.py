@@ -51,13 +51,7 @@ def _drawn() -> list[Drawn]:
 
 def form(claim: Claim) -> tuple[object, ...]:
     """What a claim says, but for its nouns, its colour, and whether it compares two or more."""
-    words = (
-        claim.words
-        if claim.kind in {"side", "size", "ordinal"}
-        else claim.words[:1]
-        if claim.kind == "relation"
-        else ()
-    )
+    words = () if claim.kind == "colour" else claim.words[:1]
     return claim.kind, words, claim.rank, None if claim.denied is None else form(claim.denied)
 
 

@@ -27,7 +27,14 @@ from models.training.grounding.learner import Learner
 from models.training.grounding.lessons import Dressing, Lessons, Reader
 from models.training.grounding.pictures import Picture, list_pictures, part_scenes
 from models.training.grounding.pretext import Detector, cell_targets, detection_loss
-from models.training.grounding.record import Beginning, beginning_of_run, build_learner, load_grounding, take_over
+from models.training.grounding.record import (
+    ONLY_LEARNING,
+    Beginning,
+    beginning_of_run,
+    build_learner,
+    load_grounding,
+    take_over,
+)
 from models.training.grounding.validation import paces_of
 from models.training.loop import HISTORY_NAME, parameter_groups
 from models.training.nouns import CLASSES
@@ -248,7 +255,11 @@ def test_what_is_frozen_is_not_taken_over_and_what_only_training_has_may_be_miss
     }
     learner = build_learner(trained.record)
     before = {name: weight.clone() for name, weight in learner.state_dict().items()}
-    take_over(learner, Beginning("a bundle", state))
+    with pytest.raises(DataError, match="a run holds a model of another shape"):
+        take_over(learner, Beginning("a run", state))
+    with pytest.raises(DataError, match="another shape"):
+        take_over(learner, Beginning("a bundle", {"model.strange": torch.zeros(1)} | state, ONLY_LEARNING))
+    take_over(learner, Beginning("a bundle", state, ONLY_LEARNING))
     for name, weight in learner.state_dict().items():
         is_kept = name not in state or name.startswith(
             ("model.language.", "model.vision.backbone.", "model.vision.proj")

@@ -74,7 +74,7 @@ def _read_beginning(folder: Path) -> Beginning:
     from export.grounding.storage import load_learnt
     from models.manifest import read_manifest
     from models.training.data import DataError
-    from models.training.grounding.record import Beginning, beginning_of_run
+    from models.training.grounding.record import ONLY_LEARNING, Beginning, beginning_of_run
     from models.training.records import RECORD_NAME
 
     if (folder / RECORD_NAME).exists():
@@ -82,7 +82,8 @@ def _read_beginning(folder: Path) -> Beginning:
     manifest = read_manifest(folder)
     if manifest.system != "referring":
         raise DataError(f"{manifest.identity} finds nothing by words: its system is {manifest.system}")
-    return Beginning(manifest.identity, {f"model.{name}": weight for name, weight in load_learnt(folder).items()})
+    state = {f"model.{name}": weight for name, weight in load_learnt(folder).items()}
+    return Beginning(manifest.identity, state, ONLY_LEARNING)
 
 
 def _reduced(recipe: GroundRecipe, parts: list[str]) -> GroundRecipe:

@@ -23,6 +23,10 @@ from models.training.recipes.grounding import GroundRecipe
 from models.training.records import read_record_as, read_state
 
 _FROZEN = ("model.language.", "model.vision.backbone.", "model.vision.projections.")
+_WORD_TABLE = "model.language.words.weight"  # as long as the words that a run knows
+_COUNT = "num_batches_tracked"  # of a frozen norm: no weight
+#: What a bundle has no use for: the loss's own parameter and the heads that only help. Of the head `cls` the boxes serve.
+ONLY_LEARNING = ("pacing.", "named.", "referent.", "model.box.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class GroundRecord:
     """What a run is: two runs with equal records do the same.
 
     `weights` and `words` name the files that the visual branch and the language began with, `pieces` counts the ids of the
-    vocabulary, `limit` the photos where not all were used, `init` the run or bundle whose weights it began with, `birds` the collection
-    of birds in its pool, `human` the file of people's expressions whose words dress a share of what is said.
+    vocabulary, `limit` the photos where not all were used, `init` the run or bundle whose weights it began with, `birds` the
+    collection of birds in its pool, `human` the file of people's expressions whose words dress a share of what is said.
     """
 
     recipe: GroundRecipe
@@ -48,11 +52,12 @@ class GroundRecord:
 class Beginning(NamedTuple):
     """What a run begins with in place of published weights: its name, and weights by the names of a learner.
 
-    Those of a bundle lack what only training has.
+    Where names begin with one of `lacks`, weights may be missing; the run then has new ones.
     """
 
     name: str
     state: Mapping[str, Tensor]
+    lacks: tuple[str, ...] = ()
 
 
 class Trained(NamedTuple):
@@ -84,14 +89,14 @@ def take_over(learner: Learner, start: Beginning) -> None:
     Raises:
         DataError: its shape is another.
     """
-    own = learner.state_dict()
-    learnt = {name: weight for name, weight in start.state.items() if not name.startswith(_FROZEN)}
-    try:
-        if strange := learnt.keys() - own.keys():
-            raise KeyError(min(strange))
-        learner.load_state_dict(own | learnt)
-    except (KeyError, RuntimeError) as error:
-        raise DataError(f"{start.name} holds a model of another shape") from error
+    own, state = learner.state_dict(), start.state
+    needed = {name for name in own if not name.startswith(start.lacks) and not name.endswith(_COUNT)}
+    is_alike = needed <= state.keys() <= own.keys() and all(
+        weight.shape == own[name].shape for name, weight in state.items() if name != _WORD_TABLE
+    )
+    if not is_alike:
+        raise DataError(f"{start.name} holds a model of another shape")
+    learner.load_state_dict(own | {name: weight for name, weight in state.items() if not name.startswith(_FROZEN)})
 
 
 def load_grounding(folder: Path) -> Trained:
