@@ -9,6 +9,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 PINS := pyproject.toml constraints.txt
+# The pip that comes with Python 3.11 takes most of an install to choose among an index's files.
+PIP := pip==26.3
 WORKERS ?= 3
 SERVE_STAMP := $(VENV)/.installed-serve
 DEV_STAMP := $(VENV)/.installed-dev
@@ -52,6 +54,7 @@ else
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
 		|| { echo "python3-venv is missing: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(PIP)
 endif
 
 $(SERVE_STAMP): $(PINS) | $(BIN)/python
