@@ -33,9 +33,9 @@ from models.preprocess import preprocess
 from models.text.questions import build_question_vocabulary
 from models.training.answering import course
 from models.training.answering.best import BEST_NAME, BestEpoch
-from models.training.answering.course import Request, Validation, train_answerer
+from models.training.answering.course import Request, Validation, raise_voice, train_answerer
 from models.training.answering.lessons import Lessons
-from models.training.answering.record import load_answerer
+from models.training.answering.record import AnswerRecord, build_answerer, load_answerer
 from models.training.answering.replies import reply
 from models.training.answering.sights import Nothing, Pictures
 from models.training.answering.sources import drawn_scenes, read_material
@@ -130,6 +130,16 @@ def test_a_question_sees_its_own_picture() -> None:
     for row, which in zip(rows, batch.which.tolist(), strict=True):
         own = torch.from_numpy(pictures[row // 20]).permute(2, 0, 1).float()
         assert torch.equal(batch.seen[which], own)
+
+
+def test_a_question_begins_as_loud_as_its_recipe_says() -> None:
+    record = AnswerRecord("sort_of_clevr", Design(), ("yes", "no"), words=20, epochs=1, seed=0)
+    model = build_answerer(record)
+    usual = {name: weight.clone() for name, weight in model.state_dict().items()}
+    raise_voice(model, replace(record.recipe, word_gain=3.0, question_gain=2.0))
+    gains = {"questions.embedding.weight": 3.0, "fusion.question.weight": 2.0}
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, usual[name] * gains.get(name, 1)), name
 
 
 def test_the_control_sees_nothing() -> None:

@@ -33,7 +33,7 @@ from models.training.data import DataError
 from models.training.loop import STATE_NAME, Run
 from models.training.memory import keep_freed_memory
 from models.training.questions import answer_list, is_right
-from models.training.recipes.answering import RECIPES, Design, Material, recipe_of, with_keep
+from models.training.recipes.answering import RECIPES, AnswerRecipe, Design, Material, recipe_of, with_keep
 from models.training.records import write_record
 
 VALIDATION_LIMIT = 2000  # questions after each epoch, evenly drawn; the whole part is measured afterwards
@@ -151,6 +151,7 @@ def _begin(request: Request, record: AnswerRecord) -> HardAttention:
     """The model with its first weights; those of a run that goes on are read later."""
     torch.manual_seed(request.seed)
     model = build_answerer(record)
+    raise_voice(model, record.recipe)
     if request.weights is not None and isinstance(model.encoder, PhotoCells):
         load_photo_cells(model.encoder, request.weights)
     if request.init is not None:
@@ -158,6 +159,14 @@ def _begin(request: Request, record: AnswerRecord) -> HardAttention:
     if (request.out / STATE_NAME).exists():
         model.load_state_dict(load_answerer(request.out).model.state_dict())  # for the cells; `resume` reads the rest
     return model
+
+
+@torch.no_grad()
+def raise_voice(model: HardAttention, recipe: AnswerRecipe) -> None:
+    """Let the question begin as loud as the recipe says."""
+    model.questions.embedding.weight.mul_(recipe.word_gain)
+    if model.fusion.question is not None:
+        model.fusion.question.weight.mul_(recipe.question_gain)
 
 
 def _learn(model: HardAttention, record: AnswerRecord, lessons: Lessons, folder: Path) -> HardAttention:
