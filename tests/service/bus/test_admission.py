@@ -14,6 +14,8 @@ from tests.service.bus.fakes import BIRDS, Desk
 from tests.service.bus.simulation import Simulation
 
 INTERACTIVE, BULK = Priority.INTERACTIVE, Priority.BULK
+#: Thousands of jobs take three times the time under coverage, and run few lines of their own.
+simulated = pytest.mark.no_cover
 IDLE = Load(wait_s=0.0, service_s=0.01, queued=0, queued_bytes=0)
 
 
@@ -95,6 +97,7 @@ def test_nobody_is_sent_away_for_longer_than_the_limit():
     assert max(waits) == RETURN_LIMIT_S
 
 
+@simulated
 @pytest.mark.parametrize("seed", range(3))
 def test_after_a_burst_the_refused_who_return_once_get_in(seed):
     simulation = Simulation(seed=seed)
@@ -107,6 +110,7 @@ def test_after_a_burst_the_refused_who_return_once_get_in(seed):
     assert sum(client.is_served for client in returned) >= 0.9 * len(returned)
 
 
+@simulated
 def test_overload_costs_no_goodput_and_no_deadline():
     seconds = 60
     simulation = Simulation(seed=1, timeout_s=1.2)
@@ -119,6 +123,7 @@ def test_overload_costs_no_goodput_and_no_deadline():
     assert all(client.is_refused or client.answered is not None for client in simulation.clients)
 
 
+@simulated
 def test_without_overload_nobody_is_refused():
     simulation = Simulation(seed=2)
     simulation.load(0.8, seconds=60)
