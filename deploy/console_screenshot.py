@@ -35,7 +35,9 @@ def main() -> None:
     parser.add_argument("--phone", action="store_true", help="as a telephone shows it")
     given = parser.parse_args()
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=shutil.which("chromium"))
+        browser = driver.chromium.launch(
+            executable_path=shutil.which("chromium-headless-shell") or shutil.which("chromium")
+        )
         look = "dark" if given.dark else "light"
         options = {"viewport": PHONE, "is_mobile": True, "has_touch": True} if given.phone else {"viewport": DESK}
         page = browser.new_page(**options, color_scheme=look, reduced_motion="reduce")

@@ -30,7 +30,9 @@ WORDS = """Jürgen's "crown", red & $HOME; `wide` \\ \u201ecurly\u201c"""
 
 pytestmark = [
     pytest.mark.timeout(240),  # a service and a browser start for the first test
-    pytest.mark.skipif(find_chromium() is None, reason="needs Chromium on the PATH: apt install chromium"),
+    pytest.mark.skipif(
+        find_chromium() is None, reason="needs Chromium on the PATH: apt install chromium-headless-shell"
+    ),
 ]
 
 

@@ -32,7 +32,9 @@ GREEN = (31, 122, 85)  # a chart's first line
 
 pytestmark = [
     pytest.mark.timeout(240),  # a service with the shipped bundles and a browser start for the first test
-    pytest.mark.skipif(find_chromium() is None, reason="needs Chromium on the PATH: apt install chromium"),
+    pytest.mark.skipif(
+        find_chromium() is None, reason="needs Chromium on the PATH: apt install chromium-headless-shell"
+    ),
 ]
 
 

@@ -10,7 +10,9 @@ from tests.service.gateway.serving import JPEG, RunningGateway
 
 pytestmark = [
     pytest.mark.timeout(240),  # a browser starts for the first test
-    pytest.mark.skipif(find_chromium() is None, reason="needs Chromium on the PATH: apt install chromium"),
+    pytest.mark.skipif(
+        find_chromium() is None, reason="needs Chromium on the PATH: apt install chromium-headless-shell"
+    ),
 ]
 
 
