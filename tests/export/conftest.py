@@ -61,14 +61,13 @@ class Exported:
 
 @pytest.fixture(scope="session", autouse=True)
 def tiny() -> Iterator[None]:
-    """Tiny backbones and their recipe are known, and torch keeps to one thread."""
+    """Tiny backbones are known, and torch keeps to one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SPECS, "tiny", TINY)
         patch.setitem(SPECS, "small", SMALL)
         patch.setitem(VIT_SHAPES, "small_vit", SMALL_VIT)
-        patch.setitem(RECIPES, "own", RECIPE)
         for name in ("tiny", "small"):
             patch.setitem(provenance.BACKBONES, name, "Made by the tests, CC0-1.0.")
         yield
@@ -83,7 +82,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    run_commission(replace(Commission("plain", "folder", photos, folder), epochs=12))
+    with pytest.MonkeyPatch.context() as patch:  # other files of this process train with the real recipe
+        patch.setitem(RECIPES, "own", RECIPE)
+        run_commission(replace(Commission("plain", "folder", photos, folder), epochs=12))
     return folder
 
 

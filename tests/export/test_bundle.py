@@ -23,10 +23,11 @@ from models.bundle import check_bundle
 from models.labels import read_labels
 from models.manifest import read_manifest
 from models.training.data import DataError
+from models.training.recipes.plain import RECIPES
 from models.training.runs import read_record
 from service.engine.engine import Engine
 from tests.export.conftest import Exported
-from tests.photosets import COLOURS, write_photo
+from tests.photosets import COLOURS, RECIPE, write_photo
 
 
 def test_the_bundle_has_no_fault(bundle: Path) -> None:
@@ -136,7 +137,10 @@ def invoke(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [*map(str, arguments)])
 
 
-def test_the_commands_go_from_photos_to_a_bundle_and_on_from_it(photos: Path, bundle: Path, tmp_path: Path) -> None:
+def test_the_commands_go_from_photos_to_a_bundle_and_on_from_it(
+    photos: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RECIPES, "own", RECIPE)
     run, store = tmp_path / "run", tmp_path / "store"
     trained = invoke("train", "--data", photos, "--out", run, "--epochs", 1, "--init", bundle)
     assert trained.exit_code == 0, trained.output
