@@ -4,12 +4,13 @@ import subprocess
 import sys
 import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-PINS = ROOT / "constraints.txt"
 EXIT_FAILED = 1
 
 pytestmark = pytest.mark.timeout(300)  # builds a package and an environment
@@ -27,11 +28,39 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `fieldmark` command of a fresh environment: the wheel, what it declares with the extra `cpu`, nothing else."""
+    """The `fieldmark` command of a fresh environment: the wheel, what it declares with the extra `cpu`, nothing else.
+
+    What it declares is linked from the environment of the tests, which was made from the same pins: unpacking it again
+    takes a core half a minute, and that pip finds it the documented `make serve` shows.
+    """
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder, symlinks=True)
-    pip(folder / "bin" / "python", "install", "--quiet", "--no-compile", "--constraint", str(PINS), f"{wheel}[cpu]")
+    pip(folder / "bin" / "python", "install", "--quiet", "--no-deps", "--no-compile", str(wheel))
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (installed,) = metadata.distributions(name="fieldmark", path=[str(packages)])
+    for needed in closure(installed, {"cpu"}):
+        tops = {file.parts[0] for file in needed.files or ()} - {"..", "__pycache__"}
+        for top in tops:
+            (packages / top).symlink_to(str(needed.locate_file(top)))
     return folder / "bin" / "fieldmark"
+
+
+def closure(root: metadata.Distribution, extras: set[str]) -> list[metadata.Distribution]:
+    """What a distribution with some extras needs, and all that this needs in turn."""
+    found: dict[str, metadata.Distribution] = {}
+    waiting = [(root, extras)]
+    while waiting:
+        needing, extras = waiting.pop()
+        for requirement in map(Requirement, needing.requires or ()):
+            marker = requirement.marker
+            if marker is not None and not any(marker.evaluate({"extra": extra}) for extra in extras | {""}):
+                continue
+            needed = metadata.distribution(requirement.name)
+            assert requirement.specifier.contains(needed.version, prereleases=True), f"{requirement}: {needed.version}"
+            if requirement.name not in found or requirement.extras:
+                found[requirement.name] = needed
+                waiting.append((needed, requirement.extras))
+    return list({needed.name: needed for needed in found.values()}.values())
 
 
 def pip(python: Path, *words: str) -> str:
