@@ -148,6 +148,15 @@ def test_the_control_sees_nothing() -> None:
     assert batch.seen.shape == (2, 100, 32)
 
 
+def test_simple_questions_are_taught_first() -> None:
+    lessons = drawn_lessons(3)
+    recipe = recipe_of("sort_of_clevr", Design(), epochs=20)
+    first, later = (lessons.taught(recipe.taught(epoch)) for epoch in (7, 8))
+    assert {lessons.questions[row].kind.split()[0] for row in first} == {"non-relational"}
+    assert len(first) == len(later) / 2
+    assert recipe_of("sort_of_clevr", Design(aggregation="relation")).taught(0) == ""
+
+
 def test_what_has_no_answer_in_the_list_is_not_taught() -> None:
     asked = [Question(Path(), f"p{n}", "train", "what is it", (answer,), "thing") for n, answer in enumerate("abb")]
     vocabulary = build_question_vocabulary(["what is it"])

@@ -171,11 +171,12 @@ def raise_voice(model: HardAttention, recipe: AnswerRecipe) -> None:
 
 def _learn(model: HardAttention, record: AnswerRecord, lessons: Lessons, folder: Path) -> HardAttention:
     recipe, design = record.recipe, record.design
-    rows = lessons.taught()
-    batch = min(recipe.schedule.batch, len(rows))
+    rows = {kind: lessons.taught(kind) for kind in map(recipe.taught, range(recipe.schedule.epochs))}
+    fewest = min(map(len, rows.values()))
+    batch = min(recipe.schedule.batch, fewest)
     if not batch:
         raise DataError(f"{record.material} has no question to train on")
-    steps = min(len(rows), recipe.epoch_questions or len(rows)) // batch
+    steps = min(fewest, recipe.epoch_questions or fewest) // batch
     run = Run(model, recipe.schedule, folder, steps, record.seed)
     run.resume()
     averaged = run.averaged
@@ -197,7 +198,8 @@ def _learn(model: HardAttention, record: AnswerRecord, lessons: Lessons, folder:
         while run.epoch < recipe.schedule.epochs:
             keep = recipe.keep(run.epoch, design)
             model.shape = with_keep(model.shape, keep)
-            run.train_epoch(counted(lessons.epoch(rows, batch, steps, record.seed * 1000 + run.epoch)), loss)
+            asked = rows[recipe.taught(run.epoch)]
+            run.train_epoch(counted(lessons.epoch(asked, batch, steps, record.seed * 1000 + run.epoch)), loss)
             run.log(epoch=run.epoch, keep=keep, **_examine(averaged, keep, run.epoch, lessons, best))
     best.restore(averaged)
     return averaged

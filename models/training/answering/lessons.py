@@ -65,11 +65,12 @@ class Lessons:
         """The questions of a part, by number."""
         return np.array([row for row, one in enumerate(self.questions) if one.split == split], np.int64)
 
-    def taught(self) -> Places:
-        """The training questions with an answer in the list."""
+    def taught(self, kind: str = "") -> Places:
+        """The training questions with an answer in the list, of the kinds that begin with `kind`."""
         known = set(self.answers)
-        rows = self.rows("train")
-        return rows[[not known.isdisjoint(self.questions[row].answers) for row in rows]]
+        asked = ((row, self.questions[row]) for row in self.rows("train"))
+        rows = [row for row, one in asked if one.kind.startswith(kind) and not known.isdisjoint(one.answers)]
+        return np.array(rows, np.int64)
 
     def epoch(self, rows: Places, batch: int, steps: int, seed: int) -> Iterator[QuestionBatch]:
         """The first batches of the rows in a new order.
