@@ -10,6 +10,7 @@ often wait): such a process leaves the other cores to the others.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -60,6 +61,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason=fault))
     yield
     items.sort(key=lambda item: ORDER.index(level_of(item.path)))
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage leave alone what lives to the end, which is most: exports of graphs make it run often."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def level_of(path: Path) -> str:
