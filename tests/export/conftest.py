@@ -1,13 +1,16 @@
 """A tiny trained run and what its export makes of it; tiny models of every system and their files.
 
-Each is made once and when it is first asked for, because the exporter takes seconds.
+Each is made once and when it is first asked for, because the exporter takes seconds; of several test processes the first
+makes it and the others take it.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from filelock import FileLock
 from torch import nn
 
 from export import provenance
@@ -74,18 +78,43 @@ def tiny() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="session")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_image_folder(tmp_path_factory.mktemp("photos"), {"train": 8, "validation": 4, "test": 3})
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 
 @pytest.fixture(scope="session")
-def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """What makes a folder of a name by a function that is given it, unless one of the test processes has made it."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # that of all test processes of this run
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, done = root / f"once-{name}", root / f"once-{name}.done"
+        with FileLock(root / f"once-{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of one that failed
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def photos(once: Once) -> Path:
+    return once("photos", lambda folder: write_image_folder(folder, {"train": 8, "validation": 4, "test": 3}))
+
+
+@pytest.fixture(scope="session")
+def run(once: Once, photos: Path) -> Path:
+    return once("runs", lambda folder: _train(photos, folder / "tiny")) / "tiny"
+
+
+def _train(photos: Path, folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:  # other files of this process train with the real recipe
         patch.setitem(RECIPES, "own", RECIPE)
         run_commission(replace(Commission("plain", "folder", photos, folder), epochs=12))
-    return folder
 
 
 def change_run(run: Path, folder: Path, **changes: Any) -> Path:
@@ -116,19 +145,17 @@ def lively(spec: Build) -> nn.Module:
 
 
 @pytest.fixture(scope="session")
-def export_of(tmp_path_factory: pytest.TempPathFactory, tiny: None) -> Callable[[System], Exported]:
+def export_of(once: Once, tiny: None) -> Callable[[System], Exported]:
     """The file of a system's tiny model."""
-    made: dict[System, Exported] = {}
 
+    @cache
     def export(system: System) -> Exported:
-        if system not in made:
-            spec = spec_of(system)
-            model = lively(spec)
-            proto = export_graph(model, TINY_PX, {"system": system})
-            path = tmp_path_factory.mktemp(system) / "model.onnx"
-            onnx.save(proto, path)
-            made[system] = Exported(model, proto, path, spec)
-        return made[system]
+        spec = spec_of(system)
+        model = lively(spec)  # the same in every process
+        folder = once(
+            system, lambda folder: onnx.save(export_graph(model, TINY_PX, {"system": system}), folder / "model.onnx")
+        )
+        return Exported(model, onnx.load(folder / "model.onnx"), folder / "model.onnx", spec)
 
     return export
 
@@ -140,9 +167,11 @@ def exported(export_of: Callable[[System], Exported]) -> Exported:
 
 
 @pytest.fixture(scope="session")
-def bundle(run: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    store = tmp_path_factory.mktemp("store")
-    return export_bundle(Order(run, photos, store, "colours", "1.0.0", is_default=True, licence="CC0-1.0"))
+def bundle(once: Once, run: Path, photos: Path) -> Path:
+    def make(store: Path) -> None:
+        export_bundle(Order(run, photos, store, "colours", "1.0.0", is_default=True, licence="CC0-1.0"))
+
+    return once("store", make) / "colours" / "1.0.0"
 
 
 @pytest.fixture(scope="session")
