@@ -61,6 +61,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SPECS, "tiny_stages", TINY_STAGES)
         patch.setattr(referring, "_LAYERS_A_GROUP", 1)
+        patch.setattr(referring, "_FUSION_LAYERS", 2)  # one layer, and the last, of which only [CLS] is read
         patch.setattr(pictures, "VALIDATION_PHOTOS", 6)
         patch.setattr(course, "load_stages", lambda stages, path: None)
         patch.setattr(bundling, "read_test_set", lambda: tests)

@@ -102,12 +102,13 @@ class Questions(nn.Module):
         masked = torch.stack([patch_mask(saliency, alpha) for alpha in (1.3, 2.5, 3.5)], 1)
         corner = torch.tensor([[1.0, 3.0, 0.0, 2.0]]) + 0.0 * picture[:, 0, 0]
         patches = self.patches + 0.0 * picture[:, 0, :1, :1]
+        component = largest_component(masks)
         return {
             "rolled_cls": roll_out(rolled, "cls"),
             "rolled_mean": roll_out(rolled, "mean"),
             "boxes": component_box(largest_component(masked.reshape(-1, 4, 4))).reshape(-1, 3, 4),
-            "component_box": component_box(largest_component(masks)),
-            "component_cells": largest_component(masks).sum((1, 2)),
+            "component_box": component_box(component),
+            "component_cells": component.sum((1, 2)),
             "zoomed": zoom(picture, corner)[:, 0],
             "box_px": component_box(patches) * 16.0,
         }

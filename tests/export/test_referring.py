@@ -86,6 +86,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory, tiny: None) -> Pair:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SPECS, "tiny_stages", TINY_STAGES)
         patch.setattr(referring, "_LAYERS_A_GROUP", 1)
+        patch.setattr(referring, "_FUSION_LAYERS", 2)  # one layer, and the last, of which only [CLS] is read
         return Pair(tmp_path_factory.mktemp("pair"))
 
 
