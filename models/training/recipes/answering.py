@@ -49,8 +49,8 @@ class AnswerRecipe:
     words and answers that occur less than `word_minimum` and `answer_minimum` times are not learnt. An epoch has all
     questions, or so many of `epoch_questions`. HAN keeps `opening` cells in the first epochs, one number each: the pairs
     of few cells cost little, and what they teach is kept. In the first `simple_epochs` only questions of the kinds that begin
-    with `simple` are taught. `word_gain` and `question_gain` multiply the first word vectors and
-    the question's first weights in a fused cell.
+    with `simple` are taught. `word_gain` and `question_gain` multiply the first word vectors and the question's first weights in
+    a fused cell.
     """
 
     size_px: int
