@@ -165,8 +165,8 @@ def test_what_has_no_answer_in_the_list_is_not_taught() -> None:
 
 
 def test_relations_open_with_few_cells_and_end_with_all() -> None:
-    recipe = recipe_of("sort_of_clevr", Design("han", 25, "relation"), epochs=5)
-    assert [recipe.keep(epoch, Design("han", 25, "relation")) for epoch in range(5)] == [10, 10, 10, 25, 25]
+    recipe = recipe_of("sort_of_clevr", Design("han", 25, "relation"), epochs=8)
+    assert [recipe.keep(epoch, Design("han", 25, "relation")) for epoch in range(8)] == [16, 16, *[25] * 6]
     assert recipe_of("sort_of_clevr", Design("han", 25, "sum"), epochs=2).opening == ()
 
 
@@ -251,8 +251,8 @@ def test_a_run_that_stopped_before_its_best_epoch_was_validated_does_not_lose_it
 def test_an_epoch_with_fewer_cells_than_the_run_ends_with_is_not_the_best(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    grade(monkeypatch, tmp_path, {1: 0.9, 2: 0.3, 3: 0.2})
-    train_answerer(Request("sort_of_clevr", tmp_path, Design("han", 25, "relation"), limit=2, epochs=3))
+    grade(monkeypatch, tmp_path, {1: 0.9, 2: 0.3, **dict.fromkeys(range(3, 8), 0.2)})
+    train_answerer(Request("sort_of_clevr", tmp_path, Design("han", 25, "relation"), limit=2, epochs=7))
     assert load_answerer(tmp_path).best == 2
 
 

@@ -16,9 +16,9 @@ from models.training.loop import Schedule
 Material = Literal["sort_of_clevr", "daquar", "mixed"]
 
 _RELATION_DIVISOR = 10.0
-_RELATION_EPOCHS = 20
-_OPENING_CELLS = 10  # 100 pairs in place of 625; six figures need about as many
-_ALL_CELLS_EPOCHS = 2  # the last ones, with as many cells as the design keeps
+_RELATION_EPOCHS = 24
+_OPENING_CELLS = 16  # 256 pairs in place of 625; 10 leave a quarter of the figures out
+_ALL_CELLS_EPOCHS = 6  # the last ones, with as many cells as the design keeps
 
 
 @dataclass(frozen=True, slots=True)
