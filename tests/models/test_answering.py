@@ -30,18 +30,16 @@ from models.evaluation.answering import (
 )
 from models.hard_attention import HardAttention
 from models.preprocess import preprocess
-from models.text.questions import build_question_vocabulary
 from models.training.answering import course
 from models.training.answering.best import BEST_NAME, BestEpoch
 from models.training.answering.course import Request, Validation, raise_voice, train_answerer
 from models.training.answering.lessons import Lessons
 from models.training.answering.record import AnswerRecord, build_answerer, load_answerer
 from models.training.answering.replies import reply
-from models.training.answering.sights import Nothing, Pictures
-from models.training.answering.sources import drawn_scenes, read_material
+from models.training.answering.sources import read_material
 from models.training.data import DataError
 from models.training.loop import HISTORY_NAME
-from models.training.questions import Question, answer_list
+from models.training.questions import Question
 from models.training.recipes import answering as recipes
 from models.training.recipes.answering import Design, recipe_of
 from models.training.records import read_state
@@ -92,46 +90,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_efficientnet_lite(tmp_path_factory.mktemp("weights") / "tiny.pth", MobileNet(TINY))
 
 
-def drawn_lessons(scenes: int, encoder_sees: bool = True) -> Lessons:
-    asked = drawn_scenes(scenes)
-    assert asked.drawn is not None
-    place = {photo: number for number, photo in enumerate(dict.fromkeys(one.photo for one in asked.questions))}
-    places = np.array([place[one.photo] for one in asked.questions])
-    vocabulary = build_question_vocabulary((one.text for one in asked.questions), length=14)
-    sights = Pictures(asked.drawn) if encoder_sees else Nothing(100, 32)
-    return Lessons(asked.questions, vocabulary, answer_list(asked.questions), places, sights)
-
-
-def test_each_picture_of_a_batch_is_seen_once() -> None:
-    lessons = drawn_lessons(4)
-    for batch in lessons.epoch(lessons.taught(), 20, 4, seed=1):
-        assert batch.seen.shape == (1, 3, 75, 75)
-        assert batch.which.tolist() == [0] * 20
-        assert batch.mask.sum(1).max() == batch.tokens.shape[1]
-        assert batch.targets.sum(1).tolist() == [1.0] * 20
-
-
-def test_an_epoch_has_every_question_once_in_an_order_of_its_own() -> None:
-    lessons = drawn_lessons(3)
-    first, second = (
-        torch.cat([batch.targets.argmax(1) for batch in lessons.epoch(lessons.taught(), 20, 3, seed)])
-        for seed in (1, 2)
-    )
-    assert sorted(first.tolist()) == sorted(second.tolist())
-    assert first.tolist() != second.tolist()
-
-
-def test_a_question_sees_its_own_picture() -> None:
-    lessons = drawn_lessons(3)
-    rows = lessons.rows("train")[[0, 25, 45, 5]]
-    batch = lessons.batch(rows)
-    pictures = drawn_scenes(3).drawn
-    assert pictures is not None
-    for row, which in zip(rows, batch.which.tolist(), strict=True):
-        own = torch.from_numpy(pictures[row // 20]).permute(2, 0, 1).float()
-        assert torch.equal(batch.seen[which], own)
-
-
 def test_a_question_begins_as_loud_as_its_recipe_says() -> None:
     record = AnswerRecord("sort_of_clevr", Design(), ("yes", "no"), words=20, epochs=1, seed=0)
     model = build_answerer(record)
@@ -140,28 +98,6 @@ def test_a_question_begins_as_loud_as_its_recipe_says() -> None:
     gains = {"questions.embedding.weight": 3.0, "fusion.question.weight": 2.0}
     for name, weight in model.state_dict().items():
         assert torch.equal(weight, usual[name] * gains.get(name, 1)), name
-
-
-def test_the_control_sees_nothing() -> None:
-    batch = drawn_lessons(2, encoder_sees=False).batch(np.arange(30))
-    assert not batch.seen.any()
-    assert batch.seen.shape == (2, 100, 32)
-
-
-def test_simple_questions_are_taught_first() -> None:
-    lessons = drawn_lessons(3)
-    recipe = recipe_of("sort_of_clevr", Design(), epochs=20)
-    first, later = (lessons.taught(recipe.taught(epoch)) for epoch in (7, 8))
-    assert {lessons.questions[row].kind.split()[0] for row in first} == {"non-relational"}
-    assert len(first) == len(later) / 2
-    assert recipe_of("sort_of_clevr", Design(aggregation="relation")).taught(0) == ""
-
-
-def test_what_has_no_answer_in_the_list_is_not_taught() -> None:
-    asked = [Question(Path(), f"p{n}", "train", "what is it", (answer,), "thing") for n, answer in enumerate("abb")]
-    vocabulary = build_question_vocabulary(["what is it"])
-    lessons = Lessons(asked, vocabulary, answer_list(asked, minimum=2), np.arange(3), Nothing(100, 4))
-    assert lessons.taught().tolist() == [1, 2]
 
 
 def test_relations_open_with_few_cells_and_end_with_all() -> None:

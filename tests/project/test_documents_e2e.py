@@ -49,20 +49,24 @@ def service_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_a_command_to_the_service_gets_the_answer_that_is_shown(
     block: Block, service_address: str, tmp_path: Path
 ) -> None:
-    shown = _run(block.text.replace(DOCUMENTED_ADDRESS, service_address), tmp_path)
+    done = _run(block.text.replace(DOCUMENTED_ADDRESS, service_address), tmp_path)
+    assert done.returncode == 0, done.stderr
     if block.answer is not None:
-        assert _matches(json.loads(shown), json.loads(block.answer))
+        assert _matches(json.loads(done.stdout), json.loads(block.answer))
 
 
 @pytest.mark.parametrize("block", blocks_in("python", words=("service",)), ids=str)
 def test_code_that_asks_the_service_prints_what_is_shown(block: Block, service_address: str, tmp_path: Path) -> None:
-    printed = _run(f"python -c {shlex.quote(block.text.replace(DOCUMENTED_ADDRESS, service_address))}", tmp_path)
-    assert printed == block.answer
+    done = _run(f"python -c {shlex.quote(block.text.replace(DOCUMENTED_ADDRESS, service_address))}", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == block.answer
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_commands_of_a_document_run_in_their_order(path: Path, tmp_path: Path) -> None:
-    _run("".join(block.text for block in blocks_of(path) if (block.language, block.words) == ("sh", ())), tmp_path)
+    text = "".join(block.text for block in blocks_of(path) if (block.language, block.words) == ("sh", ()))
+    done = _run(text, tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
@@ -93,12 +97,12 @@ def _ready_url(process: subprocess.Popen[str]) -> str:
     return pytest.fail("the service left before it was ready:\n" + "".join(said))
 
 
-def _run(text: str, folder: Path) -> str:
+def _run(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a block in a folder that looks like the checkout; what it writes at the top stays there."""
     for entry in ROOT.iterdir():
         if entry.name not in (".git", ".venv"):
             (folder / entry.name).symlink_to(entry)
-    done = subprocess.run(
+    return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text],
         cwd=folder,
         env=_outside_of_make(),
@@ -106,8 +110,6 @@ def _run(text: str, folder: Path) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def _matches(real: object, shown: object) -> bool:

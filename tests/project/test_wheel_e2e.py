@@ -31,7 +31,7 @@ def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `fieldmark` command of a fresh environment: the wheel, what it declares with the extra `cpu`, nothing else.
 
     What it declares is linked from the environment of the tests, which was made from the same pins: unpacking it again
-    takes a core half a minute, and that pip finds it the documented `make serve` shows.
+    takes a core ten seconds, and that pip finds it the documented `make serve` shows.
     """
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder, symlinks=True)
@@ -47,7 +47,7 @@ def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def closure(root: metadata.Distribution, extras: set[str]) -> list[metadata.Distribution]:
     """What a distribution with some extras needs, and all that this needs in turn."""
-    found: dict[str, metadata.Distribution] = {}
+    found: dict[tuple[str, frozenset[str]], metadata.Distribution] = {}
     waiting = [(root, extras)]
     while waiting:
         needing, extras = waiting.pop()
@@ -57,8 +57,9 @@ def closure(root: metadata.Distribution, extras: set[str]) -> list[metadata.Dist
                 continue
             needed = metadata.distribution(requirement.name)
             assert requirement.specifier.contains(needed.version, prereleases=True), f"{requirement}: {needed.version}"
-            if requirement.name not in found or requirement.extras:
-                found[requirement.name] = needed
+            asked = needed.name, frozenset(requirement.extras)
+            if asked not in found:
+                found[asked] = needed
                 waiting.append((needed, requirement.extras))
     return list({needed.name: needed for needed in found.values()}.values())
 

@@ -171,7 +171,8 @@ def raise_voice(model: HardAttention, recipe: AnswerRecipe) -> None:
 
 def _learn(model: HardAttention, record: AnswerRecord, lessons: Lessons, folder: Path) -> HardAttention:
     recipe, design = record.recipe, record.design
-    rows = {kind: lessons.taught(kind) for kind in map(recipe.taught, range(recipe.schedule.epochs))}
+    kinds = set(map(recipe.taught, range(recipe.schedule.epochs)))
+    rows = {kind: lessons.taught(kind) for kind in kinds}
     fewest = min(map(len, rows.values()))
     batch = min(recipe.schedule.batch, fewest)
     if not batch:

@@ -17,7 +17,7 @@ Material = Literal["sort_of_clevr", "daquar", "mixed"]
 
 _RELATION_DIVISOR = 10.0
 _RELATION_EPOCHS = 24
-_OPENING_CELLS = 16  # 256 pairs in place of 625; 10 leave a quarter of the figures out
+_OPENING_CELLS = 16  # 256 pairs in place of 625; 10 leave figures out
 _ALL_CELLS_EPOCHS = 6  # the last ones, with as many cells as the design keeps
 
 
