@@ -8,6 +8,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -101,6 +102,15 @@ class RunningGateway:
             return self.metrics.render()
 
         return asyncio.run_coroutine_threadsafe(render(), self.loop).result(WAIT_S).decode()
+
+    def comes_to_count(self, figure: str) -> bool:
+        """Whether a scrape holds `figure`, now or in a moment: no answer tells a client that its leaving was counted."""
+        patience_ends = time.monotonic() + WAIT_S
+        while figure not in self.figures():
+            if time.monotonic() > patience_ends:
+                return False
+            time.sleep(0.01)
+        return True
 
     def client(self, **options: Any) -> httpx.Client:
         """Make an HTTP client of this gateway; certificates, which it has no use for, take longer to read than an answer."""
