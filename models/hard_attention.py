@@ -72,6 +72,16 @@ class HardAttentionShape:
         return self.grid**2
 
     @property
+    def object_width(self) -> int:
+        """What is joined of a cell: its fused vector, for relations with its place (Santoro et al., section 4.1)."""
+        return self.width + (2 if self.has_tags else 0)
+
+    @property
+    def has_tags(self) -> bool:
+        """Whether a cell's place is told beside its fused vector: how far two are apart must not depend on what is asked."""
+        return self.places and self.aggregation == "relation"
+
+    @property
     def has_fixed_count(self) -> bool:
         """Whether as many cells are kept of every photo, so that they can be gathered."""
         return self.selection == "han" or self.selection in CONTROLS
@@ -145,7 +155,7 @@ class HardAttention(nn.Module):
         self.encoder = encoder
         self.questions = QuestionEncoder(shape.words, shape.embedding, shape.question)
         self.fusion = CellFusion(shape)
-        self.aggregator = build_aggregator(shape.aggregation, shape.width, shape.question)
+        self.aggregator = build_aggregator(shape.aggregation, shape.object_width, shape.question)
         first, second = shape.hidden
         self.classifier = nn.Sequential(
             nn.Linear(self.aggregator.width, first),
@@ -181,14 +191,23 @@ class HardAttention(nn.Module):
         question = self.questions(tokens, token_mask)
         fused = self.fusion(cells, question)
         scores = self._scores(fused, question)
+        objects = self._objects(fused)
         if self.shape.has_fixed_count:
             picks = strongest(self._order(scores, generator), self.shape.keep)
             kept = picks.sum(1)
-            vector = self.aggregator(torch.bmm(picks.to(fused.dtype), fused), torch.ones_like(picks[:, :, 0]), question)
+            read = torch.bmm(picks.to(objects.dtype), objects)
+            vector = self.aggregator(read, torch.ones_like(picks[:, :, 0]), question)
         else:
             kept = above_uniform(scores) if self.shape.selection == "adahan" else torch.ones_like(scores)
-            vector = self.aggregator(fused, kept, question)
+            vector = self.aggregator(objects, kept, question)
         return AnswerOutput(self.classifier(vector / self.shape.divisor), kept, scores)
+
+    def _objects(self, fused: Tensor) -> Tensor:
+        """What may be joined of each cell, [B, N, `object_width`]."""
+        if not self.shape.has_tags:
+            return fused
+        tags = torch.zeros_like(fused[:, :, :2]) + self.fusion.places  # not expanded: in a graph the batch stays free
+        return torch.cat([fused, tags.to(fused.dtype)], dim=2)
 
     def _scores(self, fused: Tensor, question: Tensor) -> Tensor:
         if isinstance(self.aggregator, SoftSum):

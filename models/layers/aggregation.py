@@ -73,6 +73,9 @@ class RelationSum(nn.Module):
         self.second = nn.Linear(cell_width, self.width, bias=False)
         self.question = nn.Linear(question_width, self.width, bias=False)
         self.layers = nn.ModuleList([nn.Linear(self.width, self.width) for _ in range(_RELATION_LAYERS - 1)])
+        # With the smaller weights of a layer by default a pair tells next to nothing after four of them.
+        for layer in (self.first, self.second, self.question, *self.layers):
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
 
     def forward(self, cells: Tensor, kept: Tensor, question: Tensor) -> Tensor:
         """The sum over pairs, [B, 256]."""

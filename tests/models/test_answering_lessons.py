@@ -67,7 +67,6 @@ def test_simple_questions_are_taught_first() -> None:
     first, later = (lessons.taught(recipe.taught(epoch)) for epoch in (7, 8))
     assert {lessons.questions[row].kind.split()[0] for row in first} == {"non-relational"}
     assert len(first) == len(later) / 2
-    assert recipe_of("sort_of_clevr", Design(aggregation="relation")).taught(0) == ""
 
 
 def test_what_has_no_answer_in_the_list_is_not_taught() -> None:

@@ -123,6 +123,26 @@ def test_a_cell_that_was_dropped_has_no_say(selection: Selection, aggregation: A
     assert (cells.grad.abs().sum(2)[output.kept == 1] > 0).all()
 
 
+@pytest.mark.parametrize("selection", ["han", "adahan"])
+def test_relations_are_told_the_place_of_each_cell_that_was_read(
+    selection: Selection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make(selection, "relation")
+    given: list[tuple[torch.Tensor, torch.Tensor]] = []
+    join = model.aggregator.forward
+
+    def watch(cells: torch.Tensor, kept: torch.Tensor, question: torch.Tensor) -> torch.Tensor:
+        given.append((cells, kept))
+        return join(cells, kept, question)
+
+    monkeypatch.setattr(model.aggregator, "forward", watch)
+    output = model.answer(*asked())
+    [(cells, kept)] = given
+    for row in range(3):
+        told = cells[row][kept[row] == 1][:, -2:].tolist()
+        assert sorted(told) == sorted(cell_places(4)[output.kept[row] == 1].tolist())
+
+
 def test_padding_changes_nothing() -> None:
     model = make("adahan", "pairwise")
     cells, tokens, mask = asked()

@@ -16,9 +16,10 @@ from models.training.loop import Schedule
 Material = Literal["sort_of_clevr", "daquar", "mixed"]
 
 _RELATION_DIVISOR = 10.0
-_RELATION_EPOCHS = 24
+_RELATION_BATCH = 80  # steps count, and a step of pairs is long
+_RELATION_EPOCHS = 36  # 2 million questions about relations, as many as Santoro et al. ask in 20 epochs
 _OPENING_CELLS = 16  # 256 pairs in place of 625; 10 leave figures out
-_ALL_CELLS_EPOCHS = 6  # the last ones, with as many cells as the design keeps
+_CLOSING_EPOCHS = 3  # with as many cells as the design keeps, and all kinds of questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class AnswerRecipe:
     Without a `backbone` the encoder is the small net for drawn scenes. `length` is how many words of a question are read;
     words and answers that occur less than `word_minimum` and `answer_minimum` times are not learnt. An epoch has all
     questions, or so many of `epoch_questions`. HAN keeps `opening` cells in the first epochs, one number each: the pairs
-    of few cells cost little, and what they teach is kept. In the first `simple_epochs` only questions of the kinds that begin
-    with `simple` are taught. `word_gain` and `question_gain` multiply the first word vectors and the question's first weights in
+    of few cells cost little, and what they teach is kept. In the first `lead_epochs` only questions of the kinds that begin
+    with `lead` are taught. `word_gain` and `question_gain` multiply the first word vectors and the question's first weights in
     a fused cell.
     """
 
@@ -68,8 +69,8 @@ class AnswerRecipe:
     schedule: Schedule
     epoch_questions: int | None = None
     opening: tuple[int, ...] = ()
-    simple: str = ""
-    simple_epochs: int = 0
+    lead: str = ""
+    lead_epochs: int = 0
     word_gain: float = 1.0
     question_gain: float = 1.0
 
@@ -95,7 +96,7 @@ class AnswerRecipe:
 
     def taught(self, epoch: int) -> str:
         """How the kinds of questions begin that an epoch teaches."""
-        return self.simple if epoch < self.simple_epochs else ""
+        return self.lead if epoch < self.lead_epochs else ""
 
     def keep(self, epoch: int, design: Design) -> int:
         """How many cells HAN keeps in an epoch."""
@@ -167,8 +168,8 @@ SORT_OF_CLEVR = AnswerRecipe(
         bf16=True,
     ),
     epoch_questions=60_000,  # a third of them: a run can be stopped, and seen, more often
-    simple="non-relational",  # all at once teach how many squares there are, and never whose shape is asked
-    simple_epochs=8,
+    lead="non-relational",  # all at once teach how many squares there are, and never whose shape is asked
+    lead_epochs=8,
     word_gain=10.0,  # questions differ by two words: quiet ones look alike for thousands of steps
     question_gain=4.0,
 )
@@ -176,14 +177,18 @@ RECIPES: dict[Material, AnswerRecipe] = {"sort_of_clevr": SORT_OF_CLEVR, "daquar
 
 
 def recipe_of(material: Material, design: Design, epochs: int | None = None) -> AnswerRecipe:
-    """The recipe of a row; relations take longer to learn, and in most of their epochs few cells are kept."""
+    """The recipe of a row; relations take longer to learn, and begin with few cells and questions about relations alone."""
     recipe = RECIPES[material]
-    schedule, opening, simple_epochs = recipe.schedule, recipe.opening, recipe.simple_epochs
-    if design.aggregation == "relation":
-        schedule = replace(schedule, sizes_px=(recipe.size_px,) * _RELATION_EPOCHS, lr=schedule.lr / 2)
-        simple_epochs = 0  # a run that they begin with has learnt these
-    if epochs is not None:
-        schedule = replace(schedule, sizes_px=(recipe.size_px,) * epochs)
-    if design.aggregation == "relation" and design.selection == "han":
-        opening = (_OPENING_CELLS,) * max(0, schedule.epochs - _ALL_CELLS_EPOCHS)
-    return replace(recipe, schedule=schedule, opening=opening, simple_epochs=simple_epochs)
+    sizes_px = recipe.schedule.sizes_px if epochs is None else (recipe.size_px,) * epochs
+    if design.aggregation != "relation":
+        return replace(recipe, schedule=replace(recipe.schedule, sizes_px=sizes_px))
+    if epochs is None:
+        sizes_px = (recipe.size_px,) * _RELATION_EPOCHS
+    first = max(0, len(sizes_px) - _CLOSING_EPOCHS)
+    return replace(
+        recipe,
+        schedule=replace(recipe.schedule, sizes_px=sizes_px, batch=_RELATION_BATCH, lr=recipe.schedule.lr / 2),
+        opening=(_OPENING_CELLS,) * first if design.selection == "han" else (),
+        lead="relational" if recipe.lead else "",  # a run that they begin with knows the others
+        lead_epochs=first,
+    )
