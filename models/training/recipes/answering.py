@@ -17,7 +17,7 @@ Material = Literal["sort_of_clevr", "daquar", "mixed"]
 
 _RELATION_DIVISOR = 10.0
 _RELATION_BATCH = 80  # steps count, and a step of pairs is long
-_RELATION_EPOCHS = 36  # 2 million questions about relations, as many as Santoro et al. ask in 20 epochs
+_RELATION_EPOCHS = 36  # 2 million questions about relations; a run to the end was not seen yet
 _OPENING_CELLS = 16  # 256 pairs in place of 625; 10 leave figures out
 _CLOSING_EPOCHS = 3  # with as many cells as the design keeps, and all kinds of questions
 
@@ -179,15 +179,16 @@ RECIPES: dict[Material, AnswerRecipe] = {"sort_of_clevr": SORT_OF_CLEVR, "daquar
 def recipe_of(material: Material, design: Design, epochs: int | None = None) -> AnswerRecipe:
     """The recipe of a row; relations take longer to learn, and begin with few cells and questions about relations alone."""
     recipe = RECIPES[material]
-    sizes_px = recipe.schedule.sizes_px if epochs is None else (recipe.size_px,) * epochs
-    if design.aggregation != "relation":
-        return replace(recipe, schedule=replace(recipe.schedule, sizes_px=sizes_px))
+    are_related = design.aggregation == "relation"
     if epochs is None:
-        sizes_px = (recipe.size_px,) * _RELATION_EPOCHS
-    first = max(0, len(sizes_px) - _CLOSING_EPOCHS)
+        epochs = _RELATION_EPOCHS if are_related else recipe.schedule.epochs
+    schedule = replace(recipe.schedule, sizes_px=(recipe.size_px,) * epochs)
+    if not are_related:
+        return replace(recipe, schedule=schedule)
+    first = max(0, epochs - _CLOSING_EPOCHS)
     return replace(
         recipe,
-        schedule=replace(recipe.schedule, sizes_px=sizes_px, batch=_RELATION_BATCH, lr=recipe.schedule.lr / 2),
+        schedule=replace(schedule, batch=_RELATION_BATCH, lr=schedule.lr / 2),
         opening=(_OPENING_CELLS,) * first if design.selection == "han" else (),
         lead="relational" if recipe.lead else "",  # a run that they begin with knows the others
         lead_epochs=first,
