@@ -12,6 +12,7 @@ import pytest
 import torch
 import typer
 from PIL import Image
+from torch import Tensor
 from typer.testing import CliRunner
 
 import models.cli
@@ -33,12 +34,13 @@ from models.preprocess import preprocess
 from models.training.answering import course
 from models.training.answering.best import BEST_NAME, BestEpoch
 from models.training.answering.course import Request, Validation, raise_voice, train_answerer
-from models.training.answering.lessons import Lessons
+from models.training.answering.lessons import Lessons, QuestionBatch
 from models.training.answering.record import AnswerRecord, build_answerer, load_answerer
-from models.training.answering.replies import reply
+from models.training.answering.replies import AnswerLoss, answer_batch, reply
 from models.training.answering.sources import read_material
 from models.training.data import DataError
 from models.training.loop import HISTORY_NAME
+from models.training.losses import Moment
 from models.training.questions import Question
 from models.training.recipes import answering as recipes
 from models.training.recipes.answering import Design, recipe_of
@@ -100,13 +102,54 @@ def test_a_question_begins_as_loud_as_its_recipe_says() -> None:
         assert torch.equal(weight, usual[name] * gains.get(name, 1)), name
 
 
-def test_relations_open_alone_with_few_cells_and_end_with_all_cells_and_kinds() -> None:
+def test_a_relation_also_hears_its_cells_and_its_question_as_loud_as_its_recipe_says() -> None:
+    record = AnswerRecord("sort_of_clevr", Design(aggregation="relation"), ("yes", "no"), words=20, epochs=1, seed=0)
+    model = build_answerer(record)
+    usual = {name: weight.clone() for name, weight in model.aggregator.state_dict().items()}
+    raise_voice(model, replace(record.recipe, pair_gain=9.0))
+    gains = {"first.weight": 9.0, "second.weight": 9.0, "question.weight": 3.0}
+    for name, weight in model.aggregator.state_dict().items():
+        assert torch.equal(weight, usual[name] * gains.get(name, 1)), name
+
+
+def test_relations_open_kind_by_kind_with_few_cells_and_end_with_all_cells_and_kinds() -> None:
     design = Design("han", 25, "relation")
-    recipe = recipe_of("sort_of_clevr", design, epochs=5)
-    opening, closing = (16, "relational"), (25, "")
-    assert [(recipe.keep(n, design), recipe.taught(n)) for n in range(5)] == [*[opening] * 2, *[closing] * 3]
+    recipe = recipe_of("sort_of_clevr", design)
+    told = [(recipe.keep(n, design), recipe.taught(n)) for n in range(recipe.schedule.epochs)]
+    kinds = ["relational farthest", "relational nearest", "relational count", "relational"]
+    assert list(dict.fromkeys(told)) == [*((16, kind) for kind in kinds), (25, "")]
+    short = recipe_of("sort_of_clevr", design, epochs=3)
+    assert [short.keep(n, design) for n in range(3)] == [16, 25, 25], "a trial ends with all cells, too"
     assert recipe_of("daquar", design, epochs=5).taught(0) == "", "nothing there is asked about relations"
     assert recipe_of("sort_of_clevr", Design("han", 25, "sum"), epochs=2).opening == ()
+
+
+def test_cells_weigh_in_the_loss_only_after_the_first_questions_are_learnt() -> None:
+    recipe = recipe_of("sort_of_clevr", Design())
+    first = recipe.quiet_from
+    assert (recipe.quietness(first - 1), recipe.quietness(first)) == (0.0, recipe.quiet)
+    assert recipe.quiet > 0
+
+
+def test_a_cell_that_says_nothing_is_pressed_to_become_short() -> None:
+    record = AnswerRecord("sort_of_clevr", Design("han", 1), ("yes", "no"), words=20, epochs=1, seed=0)
+    torch.manual_seed(0)
+    model = build_answerer(record)
+    cells = torch.randn(1, model.shape.cells, model.shape.channels)
+    batch = QuestionBatch(
+        cells, False, torch.tensor([0]), torch.tensor([[2, 3]]), torch.ones(1, 2), torch.tensor([[1.0, 0.0]])
+    )
+    moment = Moment(0, 1, torch.Generator())
+
+    def lengths() -> Tensor:
+        return answer_batch(model, batch, torch.Generator()).relevance
+
+    before = lengths().detach()
+    plain, quiet = (AnswerLoss(0.0, weight)(model, batch, moment) for weight in (0.0, 0.5))
+    assert quiet.item() == pytest.approx(plain.item() + 0.5 * before.mean().item())
+    (quiet - plain).backward()
+    torch.optim.SGD(model.fusion.parameters(), lr=0.05).step()
+    assert (lengths() < before).all(), "dropped cells, too, which answers teach nothing"
 
 
 def test_a_run_continued_in_its_folder_ends_as_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,8 +233,8 @@ def test_a_run_that_stopped_before_its_best_epoch_was_validated_does_not_lose_it
 def test_an_epoch_with_fewer_cells_than_the_run_ends_with_is_not_the_best(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    grade(monkeypatch, tmp_path, {1: 0.9, 2: 0.3, 3: 0.2, 4: 0.2})
-    train_answerer(Request("sort_of_clevr", tmp_path, Design("han", 25, "relation"), limit=2, epochs=4))
+    grade(monkeypatch, tmp_path, {1: 0.9, 2: 0.3, 3: 0.2})
+    train_answerer(Request("sort_of_clevr", tmp_path, Design("han", 25, "relation"), limit=2, epochs=3))
     assert load_answerer(tmp_path).best == 2
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from models.hard_attention import HardAttention
+from models.layers.aggregation import RelationSum
 from models.layers.cell_encoders import PhotoCells
 from models.preprocess import prepare_decoders
 from models.progress import progress_bar
@@ -71,7 +72,7 @@ def train_answerer(request: Request) -> HardAttention:
     keep_freed_memory()
     prepare_decoders()
     material = read_material(request.material, request.data, request.limit)
-    recipe = recipe_of(request.material, request.design, request.epochs)
+    recipe = _recipe(request)
     questions = [question for asked in material for question in asked.questions]
     answers = answer_list(questions, recipe.answer_minimum)
     taught = (one.text for one in questions if one.split == "train")
@@ -122,11 +123,16 @@ def _record(request: Request, words: int, answers: tuple[str, ...]) -> AnswerRec
         design=request.design,
         answers=answers,
         words=words,
-        epochs=recipe_of(request.material, request.design, request.epochs).schedule.epochs,
+        epochs=_recipe(request).schedule.epochs,
         seed=request.seed,
         weights=_origin(request),
         limit=request.limit,
+        is_continued=request.init is not None,
     )
+
+
+def _recipe(request: Request) -> AnswerRecipe:
+    return recipe_of(request.material, request.design, request.epochs, is_continued=request.init is not None)
 
 
 def _check(request: Request) -> None:
@@ -163,10 +169,14 @@ def _begin(request: Request, record: AnswerRecord) -> HardAttention:
 
 @torch.no_grad()
 def raise_voice(model: HardAttention, recipe: AnswerRecipe) -> None:
-    """Let the question begin as loud as the recipe says."""
+    """Let the question, and what a pair is told of its cells, begin as loud as the recipe says."""
     model.questions.embedding.weight.mul_(recipe.word_gain)
     if model.fusion.question is not None:
         model.fusion.question.weight.mul_(recipe.question_gain)
+    if isinstance(model.aggregator, RelationSum):
+        model.aggregator.first.weight.mul_(recipe.pair_gain)
+        model.aggregator.second.weight.mul_(recipe.pair_gain)
+        model.aggregator.question.weight.mul_(recipe.pair_gain**0.5)
 
 
 def _learn(model: HardAttention, record: AnswerRecord, lessons: Lessons, folder: Path) -> HardAttention:
@@ -183,7 +193,7 @@ def _learn(model: HardAttention, record: AnswerRecord, lessons: Lessons, folder:
     averaged = run.averaged
     if not isinstance(averaged, HardAttention):
         raise TypeError("a run averages the model that it trains")
-    loss, best = AnswerLoss(recipe.smoothing), BestEpoch(folder)
+    best = BestEpoch(folder)
     if run.epoch:
         _examine(
             averaged, recipe.keep(run.epoch - 1, design), run.epoch, lessons, best
@@ -200,6 +210,7 @@ def _learn(model: HardAttention, record: AnswerRecord, lessons: Lessons, folder:
             keep = recipe.keep(run.epoch, design)
             model.shape = with_keep(model.shape, keep)
             asked = rows[recipe.taught(run.epoch)]
+            loss = AnswerLoss(recipe.smoothing, recipe.quietness(run.epoch))
             run.train_epoch(counted(lessons.epoch(asked, batch, steps, record.seed * 1000 + run.epoch)), loss)
             run.log(epoch=run.epoch, keep=keep, **_examine(averaged, keep, run.epoch, lessons, best))
     best.restore(averaged)

@@ -17,6 +17,10 @@ from models.text.questions import QuestionVocabulary
 from models.training.answering.sights import Places, Sights
 from models.training.questions import Question, answer_targets
 
+_PORTION = (
+    4  # questions about one picture in a row: with all 20 a batch has few pictures, and choices of cells go astray
+)
+
 
 @dataclass(frozen=True, slots=True)
 class QuestionBatch:
@@ -75,13 +79,12 @@ class Lessons:
     def epoch(self, rows: Places, batch: int, steps: int, seed: int) -> Iterator[QuestionBatch]:
         """The first batches of the rows in a new order.
 
-        The questions about a picture that has to be encoded follow one another, so that it is encoded once.
+        Of the questions about a picture that has to be encoded a few follow one another, so that it is encoded for all of them.
         """
         rng = np.random.default_rng(seed)
         rows = rng.permutation(rows)
         if self._sights.are_pictures:
-            turn = rng.permutation(self._places.max() + 1)
-            rows = rows[np.argsort(turn[self._places[rows]], kind="stable")]
+            rows = _in_portions(rows, self._places[rows], rng)
         for step in range(steps):
             yield self.batch(rows[step * batch : (step + 1) * batch])
 
@@ -98,3 +101,13 @@ class Lessons:
             torch.from_numpy(self._mask[texts, :length]),
             torch.from_numpy(answer_targets([self.questions[row] for row in rows], self.answers)),
         )
+
+
+def _in_portions(rows: Places, pictures: Places, rng: np.random.Generator) -> Places:
+    """The rows with those of one picture in portions, which come in a random order."""
+    by_picture = np.argsort(pictures, kind="stable")
+    _, starts, counts = np.unique(pictures[by_picture], return_index=True, return_counts=True)
+    nth = np.arange(len(rows)) - np.repeat(starts, counts)
+    portion = np.cumsum(nth % _PORTION == 0) - 1
+    turn = rng.permutation(portion[-1] + 1) if len(rows) else portion
+    return rows[by_picture][np.argsort(turn[portion], kind="stable")]

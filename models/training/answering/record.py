@@ -26,7 +26,7 @@ class AnswerRecord:
     """What a run is: two runs with equal records do the same.
 
     `words` counts the ids of the vocabulary, `weights` names what the run started from, `limit` is the number of photos
-    of a part where not all were used.
+    of a part where not all were used, `is_continued` whether it began with what another run had learnt.
     """
 
     material: Material
@@ -37,12 +37,13 @@ class AnswerRecord:
     seed: int
     weights: str | None = None
     limit: int | None = None
+    is_continued: bool = False
     system: Literal["hard_attention"] = "hard_attention"
 
     @property
     def recipe(self) -> AnswerRecipe:
         """The numbers of the run."""
-        return recipe_of(self.material, self.design, self.epochs)
+        return recipe_of(self.material, self.design, self.epochs, is_continued=self.is_continued)
 
 
 class Trained(NamedTuple):

@@ -47,14 +47,21 @@ def answer_batch(model: HardAttention, batch: QuestionBatch, generator: torch.Ge
 
 @dataclass(frozen=True, slots=True)
 class AnswerLoss:
-    """Cross entropy with the right answers, each of which has an even share of the target."""
+    """Cross entropy with the right answers, each of which has an even share of the target; `quiet` times what cells weigh.
+
+    That is the mean length of all fused vectors, a group lasso (Yuan and Lin, 2006) over cells, which is ours. A cell that is
+    kept and says nothing becomes short and makes room for others; without it a hard choice that began badly stays as it is,
+    since what was dropped has no gradient.
+    """
 
     smoothing: float
+    quiet: float = 0.0
 
     def __call__(self, model: nn.Module, batch: QuestionBatch, moment: Moment) -> Tensor:
         """The mean over the questions of a batch."""
-        logits = answer_batch(cast("HardAttention", model), batch, moment.generator).logits
-        return F.cross_entropy(logits.float(), batch.targets, label_smoothing=self.smoothing)
+        found = answer_batch(cast("HardAttention", model), batch, moment.generator)
+        loss = F.cross_entropy(found.logits.float(), batch.targets, label_smoothing=self.smoothing)
+        return loss + self.quiet * found.relevance.mean() if self.quiet else loss
 
 
 @torch.inference_mode()

@@ -17,9 +17,15 @@ Material = Literal["sort_of_clevr", "daquar", "mixed"]
 
 _RELATION_DIVISOR = 10.0
 _RELATION_BATCH = 80  # steps count, and a step of pairs is long
-_RELATION_EPOCHS = 36  # 2 million questions about relations; a run to the end was not seen yet
 _OPENING_CELLS = 16  # 256 pairs in place of 625; 10 leave figures out
-_CLOSING_EPOCHS = 3  # with as many cells as the design keeps, and all kinds of questions
+#: What is nearest and what is farthest are learnt one after the other or, for long, not at all.
+_RELATION_LEAD = (("relational farthest", 7), ("relational nearest", 7), ("relational count", 3), ("relational", 12))
+_CLOSING_EPOCHS = 2  # with as many cells as the design keeps, and all kinds of questions
+_KNOWN = (
+    "encoder",
+    "questions",
+    "fusion",
+)  # what a run of relations begins with; faster, it forgets which cells matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +55,10 @@ class AnswerRecipe:
     Without a `backbone` the encoder is the small net for drawn scenes. `length` is how many words of a question are read;
     words and answers that occur less than `word_minimum` and `answer_minimum` times are not learnt. An epoch has all
     questions, or so many of `epoch_questions`. HAN keeps `opening` cells in the first epochs, one number each: the pairs
-    of few cells cost little, and what they teach is kept. In the first `lead_epochs` only questions of the kinds that begin
-    with `lead` are taught. `word_gain` and `question_gain` multiply the first word vectors and the question's first weights in
-    a fused cell.
+    of few cells cost little, and what they teach is kept. `lead` tells which questions are taught at first: how their kinds
+    begin, and for how many epochs. `quiet` is what a mean length of 1 of the fused cells adds to the loss, after so many epochs as
+    `quiet_from` says. `word_gain`, `question_gain` and `pair_gain` multiply the first word vectors, the question's first weights
+    in a fused cell, and the cells' in a pair, which hears its question by the root of that louder.
     """
 
     size_px: int
@@ -69,10 +76,12 @@ class AnswerRecipe:
     schedule: Schedule
     epoch_questions: int | None = None
     opening: tuple[int, ...] = ()
-    lead: str = ""
-    lead_epochs: int = 0
+    lead: tuple[tuple[str, int], ...] = ()
+    quiet: float = 0.0
+    quiet_from: int = 0
     word_gain: float = 1.0
     question_gain: float = 1.0
+    pair_gain: float = 1.0
 
     def shape(self, words: int, answers: int, design: Design) -> HardAttentionShape:
         """The network's structure for a vocabulary, a list of answers and a row's design."""
@@ -95,8 +104,16 @@ class AnswerRecipe:
         return with_keep(shape, design.keep)
 
     def taught(self, epoch: int) -> str:
-        """How the kinds of questions begin that an epoch teaches."""
-        return self.lead if epoch < self.lead_epochs else ""
+        """How the kinds of questions begin that an epoch teaches; the empty text stands for all."""
+        for kind, epochs in self.lead:
+            if epoch < epochs:
+                return kind
+            epoch -= epochs
+        return ""
+
+    def quietness(self, epoch: int) -> float:
+        """What the length of cells adds to the loss in an epoch."""
+        return self.quiet if epoch >= self.quiet_from else 0.0
 
     def keep(self, epoch: int, design: Design) -> int:
         """How many cells HAN keeps in an epoch."""
@@ -168,28 +185,44 @@ SORT_OF_CLEVR = AnswerRecipe(
         bf16=True,
     ),
     epoch_questions=60_000,  # a third of them: a run can be stopped, and seen, more often
-    lead="non-relational",  # all at once teach how many squares there are, and never whose shape is asked
-    lead_epochs=8,
+    lead=(("non-relational", 8),),  # all at once teach how many squares there are, and never whose shape is asked
+    quiet=0.2,
+    quiet_from=8,  # before, there is little that could be lost, and it would be lost
     word_gain=10.0,  # questions differ by two words: quiet ones look alike for thousands of steps
     question_gain=4.0,
 )
 RECIPES: dict[Material, AnswerRecipe] = {"sort_of_clevr": SORT_OF_CLEVR, "daquar": DAQUAR, "mixed": MIXED}
 
 
-def recipe_of(material: Material, design: Design, epochs: int | None = None) -> AnswerRecipe:
-    """The recipe of a row; relations take longer to learn, and begin with few cells and questions about relations alone."""
+def recipe_of(
+    material: Material, design: Design, epochs: int | None = None, *, is_continued: bool = False
+) -> AnswerRecipe:
+    """The recipe of a row, which may continue another run: that one has learnt the first questions.
+
+    Relations begin with few cells and one kind of question after the other.
+    """
     recipe = RECIPES[material]
-    are_related = design.aggregation == "relation"
-    if epochs is None:
-        epochs = _RELATION_EPOCHS if are_related else recipe.schedule.epochs
-    schedule = replace(recipe.schedule, sizes_px=(recipe.size_px,) * epochs)
-    if not are_related:
-        return replace(recipe, schedule=schedule)
-    first = max(0, epochs - _CLOSING_EPOCHS)
+    if design.aggregation != "relation":
+        epochs = epochs or recipe.schedule.epochs - (_length(recipe.lead) if is_continued else 0)
+        whole = replace(recipe, schedule=_lasting(recipe, epochs))
+        return replace(whole, lead=(), quiet_from=0) if is_continued else whole
+    lead = _RELATION_LEAD if recipe.lead else ()
+    epochs = epochs or (_length(lead) or recipe.schedule.epochs) + _CLOSING_EPOCHS
+    schedule = replace(_lasting(recipe, epochs), batch=_RELATION_BATCH, rates=tuple((name, 0.1) for name in _KNOWN))
     return replace(
         recipe,
-        schedule=replace(schedule, batch=_RELATION_BATCH, lr=schedule.lr / 2),
-        opening=(_OPENING_CELLS,) * first if design.selection == "han" else (),
-        lead="relational" if recipe.lead else "",  # a run that they begin with knows the others
-        lead_epochs=first,
+        schedule=schedule,
+        opening=(_OPENING_CELLS,) * max(0, epochs - _CLOSING_EPOCHS) if design.selection == "han" else (),
+        lead=lead,
+        quiet=recipe.quiet / 4,
+        quiet_from=0,
+        pair_gain=4.0 if recipe.lead else 1.0,
     )
+
+
+def _lasting(recipe: AnswerRecipe, epochs: int) -> Schedule:
+    return replace(recipe.schedule, sizes_px=(recipe.size_px,) * epochs)
+
+
+def _length(lead: tuple[tuple[str, int], ...]) -> int:
+    return sum(epochs for _, epochs in lead)
