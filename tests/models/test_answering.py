@@ -116,7 +116,7 @@ def test_relations_open_kind_by_kind_with_few_cells_and_end_with_all_cells_and_k
     design = Design("han", 25, "relation")
     recipe = recipe_of("sort_of_clevr", design)
     told = [(recipe.keep(n, design), recipe.taught(n)) for n in range(recipe.schedule.epochs)]
-    kinds = ["relational farthest", "relational nearest", "relational count", "relational"]
+    kinds = ["relational farthest", "relational nearest", ""]
     assert list(dict.fromkeys(told)) == [*((16, kind) for kind in kinds), (25, "")]
     short = recipe_of("sort_of_clevr", design, epochs=3)
     assert [short.keep(n, design) for n in range(3)] == [16, 25, 25], "a trial ends with all cells, too"
@@ -124,11 +124,13 @@ def test_relations_open_kind_by_kind_with_few_cells_and_end_with_all_cells_and_k
     assert recipe_of("sort_of_clevr", Design("han", 25, "sum"), epochs=2).opening == ()
 
 
-def test_cells_weigh_in_the_loss_only_after_the_first_questions_are_learnt() -> None:
-    recipe = recipe_of("sort_of_clevr", Design())
-    first = recipe.quiet_from
-    assert (recipe.quietness(first - 1), recipe.quietness(first)) == (0.0, recipe.quiet)
-    assert recipe.quiet > 0
+def test_a_run_that_goes_on_has_the_first_questions_behind_it_and_presses_its_cells() -> None:
+    first, second = (recipe_of("sort_of_clevr", Design(), is_continued=goes_on) for goes_on in (False, True))
+    assert (first.taught(0), first.quiet) == ("non-relational", 0.0)
+    assert second.taught(0) == ""
+    assert second.quiet > 0
+    photos = [recipe_of("daquar", Design(), is_continued=goes_on) for goes_on in (False, True)]
+    assert photos[0] == photos[1]
 
 
 def test_a_cell_that_says_nothing_is_pressed_to_become_short() -> None:

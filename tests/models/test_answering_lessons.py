@@ -25,15 +25,22 @@ def drawn_lessons(scenes: int, encoder_sees: bool = True) -> Lessons:
     return Lessons(asked.questions, vocabulary, answer_list(asked.questions), places, sights)
 
 
-def test_each_picture_of_a_batch_is_seen_once_for_a_portion_of_its_questions() -> None:
+def test_each_picture_of_a_batch_is_seen_once() -> None:
     lessons = drawn_lessons(4)
     for batch in lessons.epoch(lessons.taught(), 20, 4, seed=1):
-        pictures, asked = np.unique(batch.which, return_counts=True)
-        assert batch.seen.shape == (len(pictures), 3, 75, 75)
-        assert (asked % 4 == 0).all()
-        assert len(pictures) > 1, "many pictures in a batch"
+        assert batch.seen.shape == (1, 3, 75, 75)
+        assert batch.which.tolist() == [0] * 20
         assert batch.mask.sum(1).max() == batch.tokens.shape[1]
         assert batch.targets.sum(1).tolist() == [1.0] * 20
+
+
+def test_pictures_come_again_for_portions_of_their_questions() -> None:
+    lessons = drawn_lessons(4)
+    batches = list(lessons.epoch(lessons.taught(), 20, 4, seed=1, portion=4))
+    asked = [np.unique(batch.which, return_counts=True)[1] for batch in batches]
+    assert all((counts % 4 == 0).all() for counts in asked)
+    assert max(map(len, asked)) > 1, "several pictures in a batch"
+    assert sum(counts.sum() for counts in asked) == len(lessons.taught())
 
 
 def test_an_epoch_has_every_question_once_in_an_order_of_its_own() -> None:

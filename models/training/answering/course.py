@@ -193,7 +193,7 @@ def _learn(model: HardAttention, record: AnswerRecord, lessons: Lessons, folder:
     averaged = run.averaged
     if not isinstance(averaged, HardAttention):
         raise TypeError("a run averages the model that it trains")
-    best = BestEpoch(folder)
+    loss, best = AnswerLoss(recipe.smoothing, recipe.quiet), BestEpoch(folder)
     if run.epoch:
         _examine(
             averaged, recipe.keep(run.epoch - 1, design), run.epoch, lessons, best
@@ -210,8 +210,9 @@ def _learn(model: HardAttention, record: AnswerRecord, lessons: Lessons, folder:
             keep = recipe.keep(run.epoch, design)
             model.shape = with_keep(model.shape, keep)
             asked = rows[recipe.taught(run.epoch)]
-            loss = AnswerLoss(recipe.smoothing, recipe.quietness(run.epoch))
-            run.train_epoch(counted(lessons.epoch(asked, batch, steps, record.seed * 1000 + run.epoch)), loss)
+            run.train_epoch(
+                counted(lessons.epoch(asked, batch, steps, record.seed * 1000 + run.epoch, recipe.portion)), loss
+            )
             run.log(epoch=run.epoch, keep=keep, **_examine(averaged, keep, run.epoch, lessons, best))
     best.restore(averaged)
     return averaged

@@ -76,15 +76,21 @@ class Lessons:
         rows = [row for row, one in asked if one.kind.startswith(kind) and not known.isdisjoint(one.answers)]
         return np.array(rows, np.int64)
 
-    def epoch(self, rows: Places, batch: int, steps: int, seed: int) -> Iterator[QuestionBatch]:
+    def epoch(
+        self, rows: Places, batch: int, steps: int, seed: int, portion: int | None = None
+    ) -> Iterator[QuestionBatch]:
         """The first batches of the rows in a new order.
 
-        Of the questions about a picture that has to be encoded a few follow one another, so that it is encoded for all of them.
+        The questions about a picture that has to be encoded follow one another, all or a portion, so that it is encoded for all
+        of them at once.
         """
         rng = np.random.default_rng(seed)
         rows = rng.permutation(rows)
         if self._sights.are_pictures:
-            rows = _in_portions(rows, self._places[rows], rng)
+            turn = rng.permutation(self._places.max() + 1)
+            rows = rows[np.argsort(turn[self._places[rows]], kind="stable")]
+            if portion is not None:
+                rows = _in_portions(rows, self._places[rows], portion, rng)
         for step in range(steps):
             yield self.batch(rows[step * batch : (step + 1) * batch])
 
@@ -103,11 +109,10 @@ class Lessons:
         )
 
 
-def _in_portions(rows: Places, pictures: Places, rng: np.random.Generator) -> Places:
-    """The rows with those of one picture in portions, which come in a random order."""
-    by_picture = np.argsort(pictures, kind="stable")
-    _, starts, counts = np.unique(pictures[by_picture], return_index=True, return_counts=True)
-    nth = np.arange(len(rows)) - np.repeat(starts, counts)
-    portion = np.cumsum(nth % _PORTION == 0) - 1
-    turn = rng.permutation(portion[-1] + 1) if len(rows) else portion
-    return rows[by_picture][np.argsort(turn[portion], kind="stable")]
+def _in_portions(rows: Places, pictures: Places, size: int, rng: np.random.Generator) -> Places:
+    """Rows that go picture by picture, cut into portions of one picture, which come in a random order."""
+    begins = np.flatnonzero(np.diff(pictures, prepend=-1))
+    nth = np.arange(len(rows)) - np.repeat(begins, np.diff(begins, append=len(rows)))
+    portion = np.cumsum(nth % size == 0) - 1
+    turn = rng.permutation(len(rows))
+    return rows[np.argsort(turn[portion], kind="stable")]

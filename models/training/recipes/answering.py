@@ -19,8 +19,11 @@ _RELATION_DIVISOR = 10.0
 _RELATION_BATCH = 80  # steps count, and a step of pairs is long
 _OPENING_CELLS = 16  # 256 pairs in place of 625; 10 leave figures out
 #: What is nearest and what is farthest are learnt one after the other or, for long, not at all.
-_RELATION_LEAD = (("relational farthest", 7), ("relational nearest", 7), ("relational count", 3), ("relational", 12))
+_RELATION_LEAD = (("relational farthest", 6), ("relational nearest", 3))
+_ALL_KINDS = 12  # epochs
 _CLOSING_EPOCHS = 2  # with as many cells as the design keeps, and all kinds of questions
+_QUIET = 0.2  # only where a run goes on: what is pressed before it means anything is lost
+_PORTION = 4  # with all 20 questions of a picture a batch has few pictures, and choices go astray
 _KNOWN = (
     "encoder",
     "questions",
@@ -56,8 +59,8 @@ class AnswerRecipe:
     words and answers that occur less than `word_minimum` and `answer_minimum` times are not learnt. An epoch has all
     questions, or so many of `epoch_questions`. HAN keeps `opening` cells in the first epochs, one number each: the pairs
     of few cells cost little, and what they teach is kept. `lead` tells which questions are taught at first: how their kinds
-    begin, and for how many epochs. `quiet` is what a mean length of 1 of the fused cells adds to the loss, after so many epochs as
-    `quiet_from` says. `word_gain`, `question_gain` and `pair_gain` multiply the first word vectors, the question's first weights
+    begin, and for how many epochs. `quiet` is what a mean length of 1 of the fused cells adds to the loss. So many questions as
+    `portion` says about one picture follow one another, or all of them. `word_gain`, `question_gain` and `pair_gain` multiply the first word vectors, the question's first weights
     in a fused cell, and the cells' in a pair, which hears its question by the root of that louder.
     """
 
@@ -78,7 +81,7 @@ class AnswerRecipe:
     opening: tuple[int, ...] = ()
     lead: tuple[tuple[str, int], ...] = ()
     quiet: float = 0.0
-    quiet_from: int = 0
+    portion: int | None = None
     word_gain: float = 1.0
     question_gain: float = 1.0
     pair_gain: float = 1.0
@@ -110,10 +113,6 @@ class AnswerRecipe:
                 return kind
             epoch -= epochs
         return ""
-
-    def quietness(self, epoch: int) -> float:
-        """What the length of cells adds to the loss in an epoch."""
-        return self.quiet if epoch >= self.quiet_from else 0.0
 
     def keep(self, epoch: int, design: Design) -> int:
         """How many cells HAN keeps in an epoch."""
@@ -186,8 +185,6 @@ SORT_OF_CLEVR = AnswerRecipe(
     ),
     epoch_questions=60_000,  # a third of them: a run can be stopped, and seen, more often
     lead=(("non-relational", 8),),  # all at once teach how many squares there are, and never whose shape is asked
-    quiet=0.2,
-    quiet_from=8,  # before, there is little that could be lost, and it would be lost
     word_gain=10.0,  # questions differ by two words: quiet ones look alike for thousands of steps
     question_gain=4.0,
 )
@@ -203,19 +200,19 @@ def recipe_of(
     """
     recipe = RECIPES[material]
     if design.aggregation != "relation":
-        epochs = epochs or recipe.schedule.epochs - (_length(recipe.lead) if is_continued else 0)
+        epochs = epochs or max(1, recipe.schedule.epochs - (_length(recipe.lead) if is_continued else 0))
         whole = replace(recipe, schedule=_lasting(recipe, epochs))
-        return replace(whole, lead=(), quiet_from=0) if is_continued else whole
+        return replace(whole, lead=(), quiet=_QUIET, portion=_PORTION) if is_continued and recipe.lead else whole
     lead = _RELATION_LEAD if recipe.lead else ()
-    epochs = epochs or (_length(lead) or recipe.schedule.epochs) + _CLOSING_EPOCHS
+    epochs = epochs or (_length(lead) + _ALL_KINDS + _CLOSING_EPOCHS if lead else recipe.schedule.epochs)
     schedule = replace(_lasting(recipe, epochs), batch=_RELATION_BATCH, rates=tuple((name, 0.1) for name in _KNOWN))
     return replace(
         recipe,
         schedule=schedule,
         opening=(_OPENING_CELLS,) * max(0, epochs - _CLOSING_EPOCHS) if design.selection == "han" else (),
         lead=lead,
-        quiet=recipe.quiet / 4,
-        quiet_from=0,
+        quiet=_QUIET / 2 if recipe.lead else 0.0,
+        portion=_PORTION,
         pair_gain=4.0 if recipe.lead else 1.0,
     )
 
