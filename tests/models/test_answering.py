@@ -120,7 +120,10 @@ def test_relations_open_kind_by_kind_with_few_cells_and_end_with_all_cells_and_k
     assert list(dict.fromkeys(told)) == [*((16, kind) for kind in kinds), (25, "")]
     short = recipe_of("sort_of_clevr", design, epochs=3)
     assert [short.keep(n, design) for n in range(3)] == [16, 25, 25], "a trial ends with all cells, too"
-    assert recipe_of("daquar", design, epochs=5).taught(0) == "", "nothing there is asked about relations"
+    photos = recipe_of("daquar", design, epochs=5)
+    assert (photos.taught(0), photos.schedule.rates) == ("", ()), (
+        "nothing there is asked about relations, and all is new"
+    )
     assert recipe_of("sort_of_clevr", Design("han", 25, "sum"), epochs=2).opening == ()
 
 

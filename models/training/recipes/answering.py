@@ -18,17 +18,7 @@ Material = Literal["sort_of_clevr", "daquar", "mixed"]
 _RELATION_DIVISOR = 10.0
 _RELATION_BATCH = 80  # steps count, and a step of pairs is long
 _OPENING_CELLS = 16  # 256 pairs in place of 625; 10 leave figures out
-#: What is nearest and what is farthest are learnt one after the other or, for long, not at all.
-_RELATION_LEAD = (("relational farthest", 6), ("relational nearest", 3))
-_ALL_KINDS = 12  # epochs
-_CLOSING_EPOCHS = 2  # with as many cells as the design keeps, and all kinds of questions
-_QUIET = 0.2  # only where a run goes on: what is pressed before it means anything is lost
-_PORTION = 4  # with all 20 questions of a picture a batch has few pictures, and choices go astray
-_KNOWN = (
-    "encoder",
-    "questions",
-    "fusion",
-)  # what a run of relations begins with; faster, it forgets which cells matter
+_CLOSING_EPOCHS = 2  # with as many cells as the design keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +50,9 @@ class AnswerRecipe:
     questions, or so many of `epoch_questions`. HAN keeps `opening` cells in the first epochs, one number each: the pairs
     of few cells cost little, and what they teach is kept. `lead` tells which questions are taught at first: how their kinds
     begin, and for how many epochs. `quiet` is what a mean length of 1 of the fused cells adds to the loss. So many questions as
-    `portion` says about one picture follow one another, or all of them. `word_gain`, `question_gain` and `pair_gain` multiply the first word vectors, the question's first weights
-    in a fused cell, and the cells' in a pair, which hears its question by the root of that louder.
+    `portion` says about one picture follow one another, or all of them. `word_gain`, `question_gain` and `pair_gain` multiply
+    the first word vectors, the question's first weights in a fused cell, and the cells' in a pair, which hears its question
+    by the root of that louder.
     """
 
     size_px: int
@@ -194,32 +185,40 @@ RECIPES: dict[Material, AnswerRecipe] = {"sort_of_clevr": SORT_OF_CLEVR, "daquar
 def recipe_of(
     material: Material, design: Design, epochs: int | None = None, *, is_continued: bool = False
 ) -> AnswerRecipe:
-    """The recipe of a row, which may continue another run: that one has learnt the first questions.
+    """The recipe of a row; `is_continued` where it goes on from another run. Relations begin with few cells."""
+    recipe, are_related = RECIPES[material], design.aggregation == "relation"
+    if material == "sort_of_clevr" and (are_related or is_continued):
+        recipe = _of_relations(recipe) if are_related else _of_choice(recipe)
+    count = epochs or recipe.schedule.epochs
+    schedule = replace(recipe.schedule, sizes_px=(recipe.size_px,) * count)
+    if not are_related:
+        return replace(recipe, schedule=schedule)
+    opening = (_OPENING_CELLS,) * max(0, count - _CLOSING_EPOCHS) if design.selection == "han" else ()
+    return replace(recipe, schedule=replace(schedule, batch=_RELATION_BATCH), opening=opening)
 
-    Relations begin with few cells and one kind of question after the other.
-    """
-    recipe = RECIPES[material]
-    if design.aggregation != "relation":
-        epochs = epochs or max(1, recipe.schedule.epochs - (_length(recipe.lead) if is_continued else 0))
-        whole = replace(recipe, schedule=_lasting(recipe, epochs))
-        return replace(whole, lead=(), quiet=_QUIET, portion=_PORTION) if is_continued and recipe.lead else whole
-    lead = _RELATION_LEAD if recipe.lead else ()
-    epochs = epochs or (_length(lead) + _ALL_KINDS + _CLOSING_EPOCHS if lead else recipe.schedule.epochs)
-    schedule = replace(_lasting(recipe, epochs), batch=_RELATION_BATCH, rates=tuple((name, 0.1) for name in _KNOWN))
+
+def _of_choice(recipe: AnswerRecipe) -> AnswerRecipe:
+    """For a run that goes on from one that finds what is meant: it learns which other cells matter."""
     return replace(
         recipe,
-        schedule=schedule,
-        opening=(_OPENING_CELLS,) * max(0, epochs - _CLOSING_EPOCHS) if design.selection == "han" else (),
-        lead=lead,
-        quiet=_QUIET / 2 if recipe.lead else 0.0,
-        portion=_PORTION,
-        pair_gain=4.0 if recipe.lead else 1.0,
+        schedule=replace(recipe.schedule, sizes_px=(recipe.size_px,) * 12),
+        lead=(),
+        quiet=0.2,  # before cells mean anything it would press them all
+        portion=4,  # with all 20 questions of a picture a batch has few pictures
     )
 
 
-def _lasting(recipe: AnswerRecipe, epochs: int) -> Schedule:
-    return replace(recipe.schedule, sizes_px=(recipe.size_px,) * epochs)
-
-
-def _length(lead: tuple[tuple[str, int], ...]) -> int:
-    return sum(epochs for _, epochs in lead)
+def _of_relations(recipe: AnswerRecipe) -> AnswerRecipe:
+    """For pairs of the cells that a sum has learnt to choose."""
+    return replace(
+        recipe,
+        schedule=replace(
+            recipe.schedule,
+            sizes_px=(recipe.size_px,) * 23,
+            rates=(("encoder", 0.1), ("questions", 0.1), ("fusion", 0.1)),  # faster, they forget which cells matter
+        ),
+        lead=(("relational farthest", 6), ("relational nearest", 3)),  # together they are learnt late or never
+        quiet=0.1,
+        portion=4,
+        pair_gain=4.0,  # quiet cells are short
+    )
