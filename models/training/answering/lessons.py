@@ -17,10 +17,6 @@ from models.text.questions import QuestionVocabulary
 from models.training.answering.sights import Places, Sights
 from models.training.questions import Question, answer_targets
 
-_PORTION = (
-    4  # questions about one picture in a row: with all 20 a batch has few pictures, and choices of cells go astray
-)
-
 
 @dataclass(frozen=True, slots=True)
 class QuestionBatch:
@@ -81,8 +77,8 @@ class Lessons:
     ) -> Iterator[QuestionBatch]:
         """The first batches of the rows in a new order.
 
-        The questions about a picture that has to be encoded follow one another, all or a portion, so that it is encoded for all
-        of them at once.
+        The questions about a picture that has to be encoded follow one another, all or so many as `portion` says, so that it is
+        encoded once for them.
         """
         rng = np.random.default_rng(seed)
         rows = rng.permutation(rows)
