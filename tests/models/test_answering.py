@@ -12,7 +12,6 @@ import pytest
 import torch
 import typer
 from PIL import Image
-from torch import Tensor
 from typer.testing import CliRunner
 
 import models.cli
@@ -33,17 +32,16 @@ from models.hard_attention import HardAttention
 from models.preprocess import preprocess
 from models.training.answering import course
 from models.training.answering.best import BEST_NAME, BestEpoch
-from models.training.answering.course import Request, Validation, raise_voice, train_answerer
-from models.training.answering.lessons import Lessons, QuestionBatch
-from models.training.answering.record import AnswerRecord, build_answerer, load_answerer
-from models.training.answering.replies import AnswerLoss, answer_batch, reply
+from models.training.answering.course import Request, Validation, train_answerer
+from models.training.answering.lessons import Lessons
+from models.training.answering.record import load_answerer
+from models.training.answering.replies import reply
 from models.training.answering.sources import read_material
 from models.training.data import DataError
 from models.training.loop import HISTORY_NAME
-from models.training.losses import Moment
 from models.training.questions import Question
 from models.training.recipes import answering as recipes
-from models.training.recipes.answering import Design, recipe_of
+from models.training.recipes.answering import Design
 from models.training.records import read_state
 from models.training.views import to_tensor
 from tests.photosets import TINY
@@ -90,71 +88,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny backbone in the form in which its large relative is published."""
     torch.manual_seed(3)
     return write_efficientnet_lite(tmp_path_factory.mktemp("weights") / "tiny.pth", MobileNet(TINY))
-
-
-def test_a_question_begins_as_loud_as_its_recipe_says() -> None:
-    record = AnswerRecord("sort_of_clevr", Design(), ("yes", "no"), words=20, epochs=1, seed=0)
-    model = build_answerer(record)
-    usual = {name: weight.clone() for name, weight in model.state_dict().items()}
-    raise_voice(model, replace(record.recipe, word_gain=3.0, question_gain=2.0))
-    gains = {"questions.embedding.weight": 3.0, "fusion.question.weight": 2.0}
-    for name, weight in model.state_dict().items():
-        assert torch.equal(weight, usual[name] * gains.get(name, 1)), name
-
-
-def test_a_relation_also_hears_its_cells_and_its_question_as_loud_as_its_recipe_says() -> None:
-    record = AnswerRecord("sort_of_clevr", Design(aggregation="relation"), ("yes", "no"), words=20, epochs=1, seed=0)
-    model = build_answerer(record)
-    usual = {name: weight.clone() for name, weight in model.aggregator.state_dict().items()}
-    raise_voice(model, replace(record.recipe, pair_gain=9.0))
-    gains = {"first.weight": 9.0, "second.weight": 9.0, "question.weight": 3.0}
-    for name, weight in model.aggregator.state_dict().items():
-        assert torch.equal(weight, usual[name] * gains.get(name, 1)), name
-
-
-def test_relations_open_kind_by_kind_with_few_cells_and_end_with_all_cells_and_kinds() -> None:
-    design = Design("han", 25, "relation")
-    recipe = recipe_of("sort_of_clevr", design)
-    told = [(recipe.keep(n, design), recipe.taught(n)) for n in range(recipe.schedule.epochs)]
-    kinds = ["relational farthest", "relational nearest", ""]
-    assert list(dict.fromkeys(told)) == [*((16, kind) for kind in kinds), (25, "")]
-    short = recipe_of("sort_of_clevr", design, epochs=3)
-    assert [short.keep(n, design) for n in range(3)] == [16, 25, 25], "a trial ends with all cells, too"
-    photos = recipe_of("daquar", design, epochs=5)
-    assert (photos.taught(0), photos.schedule.rates) == ("", ()), (
-        "nothing there is asked about relations, and all is new"
-    )
-    assert recipe_of("sort_of_clevr", Design("han", 25, "sum"), epochs=2).opening == ()
-
-
-def test_a_run_that_goes_on_has_the_first_questions_behind_it_and_presses_its_cells() -> None:
-    first, second = (recipe_of("sort_of_clevr", Design(), is_continued=goes_on) for goes_on in (False, True))
-    assert (first.taught(0), first.quiet) == ("non-relational", 0.0)
-    assert second.taught(0) == ""
-    assert second.quiet > 0
-    photos = [recipe_of("daquar", Design(), is_continued=goes_on) for goes_on in (False, True)]
-    assert photos[0] == photos[1]
-
-
-def test_a_cell_that_says_nothing_is_pressed_to_become_short() -> None:
-    record = AnswerRecord("sort_of_clevr", Design("han", 1), ("yes", "no"), words=20, epochs=1, seed=0)
-    torch.manual_seed(0)
-    model = build_answerer(record)
-    cells = torch.randn(1, model.shape.cells, model.shape.channels)
-    batch = QuestionBatch(
-        cells, False, torch.tensor([0]), torch.tensor([[2, 3]]), torch.ones(1, 2), torch.tensor([[1.0, 0.0]])
-    )
-    moment = Moment(0, 1, torch.Generator())
-
-    def lengths() -> Tensor:
-        return answer_batch(model, batch, torch.Generator()).relevance
-
-    before = lengths().detach()
-    plain, quiet = (AnswerLoss(0.0, weight)(model, batch, moment) for weight in (0.0, 0.5))
-    assert quiet.item() == pytest.approx(plain.item() + 0.5 * before.mean().item())
-    (quiet - plain).backward()
-    torch.optim.SGD(model.fusion.parameters(), lr=0.05).step()
-    assert (lengths() < before).all(), "dropped cells, too, which answers teach nothing"
 
 
 def test_a_run_continued_in_its_folder_ends_as_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,10 +190,11 @@ def test_the_control_by_the_photo_alone_is_always_asked_the_same(tmp_path: Path)
 def test_a_run_may_begin_with_anothers_weights(tmp_path: Path) -> None:
     first = train_answerer(Request("sort_of_clevr", tmp_path / "sum", Design("han", 9), limit=3, epochs=1))
     request = Request("sort_of_clevr", tmp_path / "next", PAIRS, init=tmp_path / "sum", limit=3, epochs=1)
-    record = course._record(request, first.shape.words, load_answerer(tmp_path / "sum").record.answers)
+    record = course._record(request, 1, first.shape.words, load_answerer(tmp_path / "sum").record.answers)
     begun = course._begin(request, record)
     assert torch.equal(begun.fusion.cell.weight, first.fusion.cell.weight)
     assert record.weights == "run sum"
+    assert record.is_continued, "its recipe is that of a run that goes on"
 
 
 def test_photos_are_answered_from_cells_that_runs_share(rooms: Path, weights: Path, tmp_path: Path) -> None:

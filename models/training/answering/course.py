@@ -72,12 +72,13 @@ def train_answerer(request: Request) -> HardAttention:
     keep_freed_memory()
     prepare_decoders()
     material = read_material(request.material, request.data, request.limit)
-    recipe = _recipe(request)
+    is_continued = request.init is not None
+    recipe = recipe_of(request.material, request.design, request.epochs, is_continued=is_continued)
     questions = [question for asked in material for question in asked.questions]
     answers = answer_list(questions, recipe.answer_minimum)
     taught = (one.text for one in questions if one.split == "train")
     vocabulary = build_question_vocabulary(taught, recipe.word_minimum, recipe.length)
-    record = _record(request, vocabulary.size, answers)
+    record = _record(request, recipe.schedule.epochs, vocabulary.size, answers)
     write_record(request.out, record)
     write_words(request.out / VOCABULARY_NAME, vocabulary)
     model = _begin(request, record)
@@ -117,22 +118,18 @@ def _sights(material: Sequence[Asked], record: AnswerRecord, model: HardAttentio
     return keep_cells(material, model.encoder, record.recipe.size_px, cells)
 
 
-def _record(request: Request, words: int, answers: tuple[str, ...]) -> AnswerRecord:
+def _record(request: Request, epochs: int, words: int, answers: tuple[str, ...]) -> AnswerRecord:
     return AnswerRecord(
         material=request.material,
         design=request.design,
         answers=answers,
         words=words,
-        epochs=_recipe(request).schedule.epochs,
+        epochs=epochs,
         seed=request.seed,
         weights=_origin(request),
         limit=request.limit,
         is_continued=request.init is not None,
     )
-
-
-def _recipe(request: Request) -> AnswerRecipe:
-    return recipe_of(request.material, request.design, request.epochs, is_continued=request.init is not None)
 
 
 def _check(request: Request) -> None:
