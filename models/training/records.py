@@ -25,11 +25,13 @@ Record = TypeVar("Record")
 def write_record(folder: Path, record: object) -> None:
     """Write the record of a new run, or check that an old one in `folder` is the same run.
 
+    A run that was stopped before it kept any state, such as by weights that are not those of its backbone, binds nobody.
+
     Raises:
         DataError: the folder holds another run; the message names what differs.
     """
     path = folder / RECORD_NAME
-    if path.exists():
+    if path.exists() and (folder / STATE_NAME).exists():
         differing = list(_differing(read_record_as(folder, type(record)), record))
         if differing:
             raise DataError(f"{folder} holds a run with other {', '.join(differing)}; name another folder")

@@ -173,6 +173,16 @@ def test_a_file_that_holds_other_weights_is_named(
         run_commission(asked)
 
 
+def test_a_run_that_never_began_leaves_its_folder_to_the_one_that_was_meant(photos: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(b"no weights")
+    asked = commission(photos, tmp_path / "run")
+    with pytest.raises(DataError, match="does not hold the published weights"):
+        run_commission(replace(asked, recipe="birds", weights=weights))
+    run_commission(asked)
+    assert read_record(tmp_path / "run").recipe == "own"
+
+
 def test_a_file_of_weights_that_is_not_there_is_named(photos: Path, tmp_path: Path) -> None:
     asked = replace(commission(photos, tmp_path / "run"), recipe="birds", weights=tmp_path / "none.safetensors")
     with pytest.raises(DataError, match=r"--weights .*none\.safetensors: there is no such file"):
