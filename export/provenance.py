@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from models.sections import Licence
 from models.training.data import DataError
-from models.training.recipes.router import RECIPES as ROUTERS
 from models.training.runs import RunRecord
 
 
@@ -118,7 +117,7 @@ def source_of(record: RunRecord, stated: str | None) -> Source | None:
 
     A router may be trained on a user's own photos, too: it was if they stated a licence.
     """
-    if record.recipe in ROUTERS:
+    if record.system == "router":
         return None if stated else ROUTER_SOURCE
     return SOURCES.get(record.dataset)
 

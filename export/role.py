@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from export.provenance import SOURCES
 from models.manifest import System, Task
 from models.training.data import DataError
-from models.training.recipes.router import RECIPES as ROUTERS
 from models.training.routing import NEITHER
 from models.training.runs import RunRecord
 
@@ -40,7 +39,7 @@ def role_of(record: RunRecord, domain: str | None, name: str) -> Role:
     Raises:
         DataError: a router cannot say that a photo is of no domain, or is given one itself.
     """
-    if record.recipe not in ROUTERS:
+    if record.system != "router":
         source = SOURCES.get(record.dataset)
         return Role(record.system, "classify", domain or (source.domain if source else None) or name, _TESTS)
     if domain is not None:

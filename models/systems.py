@@ -6,7 +6,7 @@ papers' sizes) and under which names their outputs leave. What a system computes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,18 +18,25 @@ from models.plain import PlainClassifier, PlainTransformer
 from models.pma import PMA, Part, PMAOutput, PMAShape, PMAVisual
 from models.pma_student import PMAStudent
 from models.rams_trans import RAMSTrans, RegionRule
+from models.router import DomainRouter
 from models.s3n import S3N, peak_table
 from models.vit import VIT_SHAPES, VisionTransformer, resize_position
 
-System = Literal["plain", "pma_student", "pma_visual", "pma", "s3n", "rams_trans"]
+System = Literal["plain", "pma_student", "pma_visual", "pma", "s3n", "rams_trans", "router"]
 Setting = Literal["reduced", "full"]
 
-SYSTEMS: tuple[System, ...] = ("plain", "pma_student", "pma_visual", "pma", "s3n", "rams_trans")
+SYSTEMS: tuple[System, ...] = ("plain", "pma_student", "pma_visual", "pma", "s3n", "rams_trans", "router")
 #: The attention of PMA wants twice the resolution of a plain classifier: 6 x 6 cells would leave nine blocks.
 PMA_STRIDE = 16
 
 _REDUCED = PMAShape(grid=12, phrases=24)
 _FULL = replace(_REDUCED, width=512, stage_width=512, phrases=24, words=8, text_width=512, embedding=300)
+#: Systems that are a head on the map of a convolutional backbone and nothing else.
+_ON_A_MAP: Mapping[System, Callable[[MobileNet, int], nn.Module]] = {
+    "plain": PlainClassifier,
+    "pma_student": PMAStudent,
+    "router": DomainRouter,
+}
 _SHAPES = {"reduced": _REDUCED, "full": _FULL}
 
 
@@ -92,10 +99,8 @@ def build(spec: Build) -> nn.Module:
     backbone = MobileNet(SPECS[spec.backbone], PMA_STRIDE if spec.system in ("pma", "pma_visual") else 32)
     if spec.size_px % backbone.stride:
         raise ValueError(f"{spec.size_px} px is not a multiple of the backbone's stride, {backbone.stride} px")
-    if spec.system == "plain":
-        return PlainClassifier(backbone, spec.classes)
-    if spec.system == "pma_student":
-        return PMAStudent(backbone, spec.classes)
+    if spec.system in _ON_A_MAP:
+        return _ON_A_MAP[spec.system](backbone, spec.classes)
     if spec.system == "s3n":
         return S3N(backbone, spec.classes, spec.size_px, dense_buffers=spec.setting == "full")
     shape = replace(
@@ -122,7 +127,7 @@ def run(model: nn.Module, image: Tensor, phrases: Tensor | None = None) -> dict[
         return _pma_outputs(model.explain(image, phrases))
     if isinstance(model, PMAVisual):
         return _pma_outputs(model.explain(image))
-    if isinstance(model, PlainClassifier | PlainTransformer):
+    if isinstance(model, PlainClassifier | PlainTransformer | DomainRouter):
         return model.explain(image)._asdict()
     if isinstance(model, S3N):
         seen = model(image)

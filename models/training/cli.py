@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from models.systems import System
     from models.training.commission import Start
 
-SystemName = Literal["plain", "pma_visual", "pma", "s3n", "rams_trans"]
+SystemName = Literal["plain", "pma_visual", "pma", "s3n", "rams_trans", "router"]
 DatasetName = Literal["cub_birds", "stanford_cars", "folder"]
 
 Data = Annotated[

@@ -12,7 +12,7 @@ from models.training.data import DataError
 from models.training.runs import RunRecord
 
 OWN = RunRecord("plain", "own", "folder", ("a", "b"), "mobilenet_v2", 224, "squash", 1, 0)
-ROUTER = replace(OWN, recipe="router", class_ids=("birds", "cars", "neither"))
+ROUTER = replace(OWN, system="router", recipe="router", class_ids=("birds", "cars", "neither"))
 
 
 @pytest.mark.parametrize(
