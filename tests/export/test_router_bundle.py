@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import onnx
 import pytest
+import torch
 
-from export import bundle as bundling
 from export.bundle import export_bundle
 from export.order import Order
 from models.bundle import check_bundle
 from models.labels import read_labels
 from models.manifest import read_manifest
+from models.training.loop import STATE_NAME
+from models.training.records import read_state
+from models.training.runs import read_record
 from service.engine.backends.ort import OrtBackend
 from service.engine.bundle import load_bundle
-from tests.export.conftest import change_run
+from tests.export.conftest import change_run, lively
 
 DOMAINS = {"blue": "birds", "green": "cars", "red": "neither"}
 
@@ -35,11 +37,10 @@ def index(photos: Path, tmp_path: Path) -> Path:
     return tmp_path / "index.csv"
 
 
-def test_a_run_of_the_router_s_recipe_becomes_a_router(
-    run: Path, bundle: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bundling, "export_graph", lambda *_: onnx.load(bundle / "model.onnx"))
-    routing = change_run(run, tmp_path / "run", recipe="router", class_ids=tuple(DOMAINS.values()))
+def test_a_run_of_the_router_becomes_a_bundle_that_routes(run: Path, index: Path, tmp_path: Path) -> None:
+    routing = change_run(run, tmp_path / "run", system="router", recipe="router", class_ids=tuple(DOMAINS.values()))
+    state = read_state(routing) | {"averaged": lively(read_record(routing).build).state_dict()}
+    torch.save(state, routing / STATE_NAME)
     folder = export_bundle(Order(routing, index, tmp_path / "store", "router", "1.0.0"))
     assert check_bundle(folder) == []
     manifest = read_manifest(folder)

@@ -27,6 +27,7 @@ NAMES = {
     "pma": ["logits", "features", "stage_block", "stage_weight", "phrase_weight"],
     "s3n": ["logits", "features", "peaks", "attention"],
     "rams_trans": ["logits", "features", "region"],
+    "router": ["logits", "features", "activation"],
 }
 
 
