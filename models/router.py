@@ -21,11 +21,11 @@ HIDDEN = 128
 class DomainRouter(nn.Module):
     """Scores of the domains for a photo, from what its cells say one by one."""
 
-    def __init__(self, backbone: MobileNet, classes: int, hidden: int = HIDDEN) -> None:
+    def __init__(self, backbone: MobileNet, classes: int) -> None:
         super().__init__()
         self.backbone = backbone
-        self.reading = nn.Conv2d(backbone.out_channels, hidden, 1)
-        self.classifier = nn.Linear(hidden, classes)
+        self.reading = nn.Conv2d(backbone.out_channels, HIDDEN, 1)
+        self.classifier = nn.Linear(HIDDEN, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """RGB f32 [B, 3, S, S] in 0..255 -> logits f32 [B, C]; the path that training takes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 
@@ -25,7 +25,7 @@ from models.vit import VIT_SHAPES, VisionTransformer, resize_position
 System = Literal["plain", "pma_student", "pma_visual", "pma", "s3n", "rams_trans", "router"]
 Setting = Literal["reduced", "full"]
 
-SYSTEMS: tuple[System, ...] = ("plain", "pma_student", "pma_visual", "pma", "s3n", "rams_trans", "router")
+SYSTEMS: tuple[System, ...] = get_args(System)
 #: The attention of PMA wants twice the resolution of a plain classifier: 6 x 6 cells would leave nine blocks.
 PMA_STRIDE = 16
 

@@ -1,4 +1,4 @@
-"""The plain classifier: its two paths agree, and its activation is the evidence of the strongest class."""
+"""Classifiers on a map: their two paths agree, and a plain one's activation is the evidence of the strongest class."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import torch
 
 from models.backbones import MobileNet
 from models.plain import PlainClassifier
+from models.router import DomainRouter
 from tests.photosets import TINY
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -18,14 +19,27 @@ def model() -> PlainClassifier:
     return PlainClassifier(MobileNet(TINY), classes=5).eval()
 
 
+@pytest.fixture(params=[PlainClassifier, DomainRouter])
+def either(request: pytest.FixtureRequest) -> PlainClassifier | DomainRouter:
+    torch.manual_seed(0)
+    made: PlainClassifier | DomainRouter = request.param(MobileNet(TINY), classes=5)
+    return made.eval()
+
+
 @pytest.fixture
 def images() -> torch.Tensor:
-    return torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 255
+    return torch.rand(3, 3, 96, 96, generator=torch.Generator().manual_seed(1)) * 255
 
 
 @torch.no_grad()
-def test_export_and_training_take_paths_of_equal_logits(model: PlainClassifier, images: torch.Tensor) -> None:
-    assert torch.allclose(model(images), model.explain(images).logits)
+def test_export_and_training_take_paths_of_equal_logits(
+    either: PlainClassifier | DomainRouter, images: torch.Tensor
+) -> None:
+    output, maps = either.explain(images), either.backbone(images)
+    assert torch.equal(either(images), output.logits)
+    assert torch.allclose(output.features, maps.mean((2, 3)))
+    assert (output.activation >= 0).all()
+    assert output.activation.shape == maps.shape[:1] + maps.shape[2:]
 
 
 @torch.no_grad()
@@ -50,10 +64,12 @@ def test_what_all_classes_share_is_no_evidence(model: PlainClassifier, images: t
 
 
 @torch.no_grad()
-def test_a_photo_has_the_same_answer_alone_and_in_a_batch(model: PlainClassifier, images: torch.Tensor) -> None:
-    together = model.explain(images)
+def test_a_photo_has_the_same_answer_alone_and_in_a_batch(
+    either: PlainClassifier | DomainRouter, images: torch.Tensor
+) -> None:
+    together = either.explain(images)
     for row in range(3):
-        alone = model.explain(images[row : row + 1])
+        alone = either.explain(images[row : row + 1])
         assert all(torch.allclose(one[0], many[row], atol=1e-5) for one, many in zip(alone, together, strict=True))
 
 
