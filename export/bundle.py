@@ -6,6 +6,8 @@ Owns the order of the steps and the folder. A bundle appears under its final nam
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +22,17 @@ from export.operators import check_graph
 from export.order import Order, Trained, read_photos, read_run
 from export.role import Role
 from export.runtime import Graph, Inputs
-from export.scores import sample_inputs
+from export.scores import sample_inputs, score_parts
 from export.subject import Photos, Subject, Trials, choose_trials
 from export.trust.companions import Companions, read_companions
 from export.variants import Stored, choose_variant, size_limit_bytes
 from export.weights import fill, load_state
 from models.backbones import SPECS
 from models.bundle import check_bundle
+from models.calibration import Damping, fit_damping
 from models.calibration.conflict import PHRASE_TABLE_NAME
 from models.calibration.unknowns import DIRECTIONS_NAME
+from models.evaluation.items import Part
 from models.manifest import MANIFEST_NAME, BundleError
 from models.text import VOCABULARY_NAME, Vocabulary, write_vocabulary
 from models.training.data import DataError
@@ -64,7 +68,7 @@ def _fill_folder(
 ) -> None:
     """Write every file of the bundle, the manifest last, and check the whole."""
     record = trained.record
-    stored = _write_graph(folder, order, trained)
+    stored, damping = _write_graph(folder, order, trained, photos, trials.held_out)
     subject = Subject(
         identity=order.identity,
         path=folder / GRAPH_NAME,
@@ -72,6 +76,7 @@ def _fill_folder(
         preparation=trained.preparation,
         photos=photos,
         exact=None if stored.precision == "fp32" else folder.parent / _EXACT_NAME,
+        damping=damping,
     )
     labels = labels_for(record.dataset, record.class_ids)
     evidence = gather(subject, labels, trials, companions)
@@ -85,19 +90,31 @@ def _fill_folder(
         raise BundleError(order.name, faults)
 
 
-def _write_graph(folder: Path, order: Order, trained: Trained) -> Stored:
-    """Export, choose the precision and write; from here on the model has the weights that the file stores."""
+def _write_graph(
+    folder: Path, order: Order, trained: Trained, photos: Photos, held_out: Sequence[Part]
+) -> tuple[Stored, Damping | None]:
+    """Export, damp, choose the precision and write; from here on the model has the weights that the file stores.
+
+    The damping suits the answers to the held-out photos.
+    """
     record = trained.record
-    exact = export_graph(trained.model, record.size_px, _facts(record, trained.role))
+    facts = _facts(record, trained.role)
+    exact = export_graph(trained.model, record.size_px, facts)
+    onnx.save(exact, folder.parent / _EXACT_NAME)
+    bare = Graph(folder.parent / _EXACT_NAME, threads=len(os.sched_getaffinity(0)))
+    found = score_parts(bare, held_out, photos.dataset.class_ids, trained.preparation)
+    damping = fit_damping(np.concatenate([one.logits for one in found]), np.concatenate([one.labels for one in found]))
+    if damping is not None:
+        exact = export_graph(trained.model, record.size_px, facts, damping)
+        onnx.save(exact, folder.parent / _EXACT_NAME)
     stored = choose_variant(exact, set(trained.model.state_dict()), size_limit_bytes(record.system))
     if faults := check_graph(stored.proto):
         raise BundleError(order.name, faults)
     path = folder / GRAPH_NAME
     onnx.save(stored.proto, path)
     if stored.precision != "fp32":
-        onnx.save(exact, folder.parent / _EXACT_NAME)
         fill(trained.model, load_state(path))
-    return stored
+    return stored, damping
 
 
 def _facts(record: RunRecord, role: Role) -> dict[str, str]:

@@ -51,7 +51,7 @@ def write_card(identity: str, trained: Trained, evidence: Evidence) -> str:
 
 _INTRODUCTIONS: dict[str, str] = {
     "plain": "It answers from the mean of the backbone's features; its map shows evidence of the strongest class.\n",
-    "pma_student": "It learnt from the probabilities of a teacher that reads texts, and answers from the photo alone.\n",
+    "pma_student": "It learnt from the probabilities of a teacher, never from a label, and answers from the photo alone.\n",
     "pma_visual": "It looks at three blocks of the photo one after the other, none of them twice.\n",
     "pma": "It reads what is said of the photo, and looks at three blocks and the phrases tied to each.\n",
     "s3n": "It looks three times: at the photo, and at two views that enlarge the strongest and the weakest evidence.\n",
@@ -76,7 +76,7 @@ def _course(record: RunRecord, reached: Reached) -> str:
     if record.members:
         names = " and ".join(f"`{name}`" for name in record.members)
         share = f", {reached.blend:.0%} of it, and the rest `{record.weights}`" if reached.blend is not None else ""
-        return f"Stored is the mean of the weights of {names}{share}"
+        return f"Stored {'is the mean of' if len(record.members) > 1 or share else 'are'} the weights of {names}{share}"
     begun = f", begun from `{record.weights}`" if record.weights else ""
     return (
         f"Recipe `{record.recipe}`{begun}, seed {record.seed}, {reached.epochs} of {record.epochs} epochs; "
@@ -113,15 +113,26 @@ def _calibration(evidence: Evidence) -> str:
     fitted = evidence.calibration
     sets = ", ".join(f"{float(coverage):.0%}: {value:.4f}" for coverage, value in fitted.conformal.items())
     return (
-        f"Fitted on {evidence.held_out:,} held-out views: temperature {fitted.temperature:.4f}; an answer is called "
+        f"Fitted on {evidence.held_out:,} held-out views: {_damping(evidence)}temperature {fitted.temperature:.4f}; an answer is called "
         f"uncertain where {_SCORES[fitted.score]} is below {fitted.uncertain_below:.4f}, which flags at most 5 % of the "
         f"held-out photos; quantiles of 1 - p(label) by coverage: {sets}.{_more(fitted)}\n"
+    )
+
+
+def _damping(evidence: Evidence) -> str:
+    damping = evidence.damping
+    if damping is None:
+        return ""
+    return (
+        f"logits divided by their height above their mean, in units of {damping.usual:.2f}, to the power "
+        f"{damping.exponent:.2f} inside the graph; "
     )
 
 
 _SCORES = {
     "max_softmax": "its highest probability",
     "energy": "the photo's energy score",
+    "height": "the height of its strongest logit above their mean",
     "distance": "the photo's likeness to the nearest class",
 }
 

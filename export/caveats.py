@@ -49,8 +49,8 @@ def uncertain(found: Uncertainty) -> str:
     )
     return (
         f"The score was chosen on {trial.unknown:,} photos of {trial.classes} classes that {trial.identity} was not taught, "
-        f"beside {trial.known:,} held-out photos of its own classes. AUROC: {scores}. Another than max_softmax is taken "
-        "only where it is better beyond chance.\n"
+        f"beside {trial.known:,} held-out photos of its own classes. AUROC: {scores}. The first that no other beats beyond "
+        "chance is taken.\n"
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from export.fitting import calibrate
 from export.parity import Parity, ParityError, check_parity
@@ -22,9 +22,10 @@ from export.trust.explaining import Explained, judge_explanations, places_in
 from export.trust.standing import Standing, compare_with
 from export.trust.uncertainty import Uncertainty, is_partial, settle_uncertainty
 from export.variants import LOSS_LIMIT
+from models.calibration import Damping
 from models.evaluation.figures import Figures, Scored, judge
 from models.evaluation.items import Part
-from models.sections import Calibration, LatencyRow
+from models.sections import Calibration, LatencyRow, UncertaintyScore
 from models.training.taxonomy import LabelTable
 
 _PARITY_PHOTOS = 16
@@ -33,7 +34,7 @@ _CORES = len(os.sched_getaffinity(0))  # photos are put to all of them; only a c
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that was measured; the calibration was fitted on `held_out` views.
+    """All that was measured; the calibration was fitted on `held_out` views, of logits that the file has damped.
 
     `loss` is the top-1 that rounding the weights cost there, None where nothing was rounded. The last three are None
     where they were not asked for.
@@ -42,6 +43,7 @@ class Evidence:
     parity: Parity
     figures: tuple[Figures, ...]
     held_out: int
+    damping: Damping | None
     calibration: Calibration
     latency: tuple[LatencyRow, ...]
     size_bytes: int
@@ -66,7 +68,7 @@ def gather(subject: Subject, table: LabelTable, trials: Trials, companions: Comp
         DataError: a companion cannot be asked about these photos.
     """
     graph = Graph(subject.path, threads=_CORES)
-    parity = check_parity(subject.model, graph, _parity_inputs(trials.held_out, subject.preparation))
+    parity = check_parity(subject.model, graph, _parity_inputs(trials.held_out, subject.preparation), subject.damping)
     held_out = _score(graph, subject, trials.held_out)
     loss = _loss(subject, trials.held_out, held_out)
     uncertainty = _settle(graph, subject, trials, companions.unknown)
@@ -82,6 +84,7 @@ def gather(subject: Subject, table: LabelTable, trials: Trials, companions: Comp
             for row in judge(one, subject.photos.dataset.name, calibration.temperature)
         ),
         held_out=sum(len(one.labels) for one in held_out),
+        damping=subject.damping,
         calibration=calibration,
         latency=measure_file(subject.path),
         size_bytes=subject.path.stat().st_size,
@@ -97,14 +100,16 @@ def gather(subject: Subject, table: LabelTable, trials: Trials, companions: Comp
 def _settle(graph: Graph, subject: Subject, trials: Trials, unknown: Companion | None) -> Uncertainty:
     """The score of `uncertain`, by a model that was not taught some classes: the named one, or else the file if it is one.
 
-    What a system that reads texts makes of a photo depends on the text: it keeps the highest probability.
+    What a system that reads texts makes of a photo depends on the text: none is tried. Untried, it is the highest probability;
+    of damped logits their height, for damping promises more where logits are low, as they are of what is unknown.
     """
+    untried: UncertaintyScore = "max_softmax" if subject.damping is None else "height"
     if subject.preparation.vocabulary is not None:
-        return Uncertainty()
+        return Uncertainty(untried=untried)
     dataset = subject.photos.dataset
     own = Companion(subject.identity, subject.class_ids, subject.preparation, graph)
     stand_in = unknown or (own if is_partial(dataset) else None)
-    return settle_uncertainty(own, stand_in, dataset, trials.held_out, trials.limit)
+    return replace(settle_uncertainty(own, stand_in, dataset, trials.held_out, trials.limit), untried=untried)
 
 
 def _find_conflicts(subject: Subject, trials: Trials, student: Companion | None) -> Conflicts | None:

@@ -19,6 +19,7 @@ from models.calibration import (
     energy_scores,
     fit_pooled_temperature,
     fit_temperature,
+    height_scores,
     label_scores,
     pair_framings,
     softmax,
@@ -78,6 +79,8 @@ def _known_scores(score: UncertaintyScore, logits: Floats, temperature: float, l
     """How known each held-out view looks."""
     if score == "energy":
         return energy_scores(logits, temperature)
+    if score == "height":
+        return height_scores(logits)
     if score == "max_softmax":
         return np.asarray(softmax(logits, temperature).max(axis=1), np.float64)
     if likeness is None:

@@ -23,6 +23,7 @@ from onnxscript import optimizer
 from torch import Tensor, nn
 
 from export.weights import CONSTANT_PREFIX
+from models.calibration.damping import HEIGHT_MIN, Damping
 from models.pma import PMA
 from models.systems import run
 
@@ -34,24 +35,37 @@ _MODEL_PREFIX = "model."
 
 
 class ClassifyGraph(nn.Module):
-    """A classifier behind the border of a classify graph: `image` uint8 [B, S, S, 3], and `phrases` where it reads a text."""
+    """A classifier behind the border of a classify graph: `image` uint8 [B, S, S, 3], and `phrases` where it reads a text.
 
-    def __init__(self, model: nn.Module) -> None:
+    Its logits are damped where that is asked for (`models.calibration.damping`).
+    """
+
+    def __init__(self, model: nn.Module, damping: Damping | None = None) -> None:
         super().__init__()
         self.model = model
+        self._damping = damping
 
     def outputs(self, image: Tensor, phrases: Tensor | None = None) -> dict[str, Tensor]:
         """RGB uint8 [B, S, S, 3] and word ids int64 [B, P, T] -> every output by its name."""
-        return run(self.model, image.permute(0, 3, 1, 2).float(), phrases)
+        found = run(self.model, image.permute(0, 3, 1, 2).float(), phrases)
+        return found if self._damping is None else found | {"logits": _damped(found["logits"], self._damping)}
 
     def forward(self, image: Tensor, phrases: Tensor | None = None) -> tuple[Tensor, ...]:
         """The outputs in their order; the path that is traced."""
         return tuple(self.outputs(image, phrases).values())
 
 
-def export_graph(model: nn.Module, size_px: int, facts: Mapping[str, str]) -> ModelProto:
-    """Export a model in evaluation mode; `facts` become the file's metadata."""
-    graph = ClassifyGraph(copy.deepcopy(model)).eval()  # tracing swaps the tensors of an LSTM
+def _damped(logits: Tensor, damping: Damping) -> Tensor:
+    """Logits [B, C] as `models.calibration.damp` gives them."""
+    heights = (logits.amax(1, keepdim=True) - logits.mean(1, keepdim=True)) / damping.usual
+    return logits / heights.clamp_min(HEIGHT_MIN) ** damping.exponent
+
+
+def export_graph(
+    model: nn.Module, size_px: int, facts: Mapping[str, str], damping: Damping | None = None
+) -> ModelProto:
+    """Export a model in evaluation mode, its logits damped; `facts` become the file's metadata."""
+    graph = ClassifyGraph(copy.deepcopy(model), damping).eval()  # tracing swaps the tensors of an LSTM
     example = _example(model, size_px)
     with torch.inference_mode():
         names = list(graph.outputs(**example))

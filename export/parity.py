@@ -15,6 +15,7 @@ from torch import nn
 
 from export.onnx import ClassifyGraph
 from export.runtime import Graph, Inputs, Outputs
+from models.calibration import Damping
 
 BATCHES = (1, 2, 3, 8)
 #: Largest difference that rounding explains, as a share of the output's largest value where that is above 1.
@@ -40,8 +41,10 @@ class Parity:
     coupling: float
 
 
-def check_parity(model: nn.Module, graph: Graph, inputs: Inputs) -> Parity:
+def check_parity(model: nn.Module, graph: Graph, inputs: Inputs, damping: Damping | None = None) -> Parity:
     """Compare on at least 8 photos, prepared as serving prepares them; a black one, without a text, is added.
+
+    The model's logits are damped as the file's are.
 
     Raises:
         ParityError: an output is further from torch than its tolerance, or depends on its neighbours by half of that.
@@ -53,7 +56,7 @@ def check_parity(model: nn.Module, graph: Graph, inputs: Inputs) -> Parity:
     for batch in BATCHES:
         for start in range(0, len(inputs) - batch + 1, batch):
             part = inputs[start : start + batch]
-            for name, difference in differences(torch_outputs(model, part), graph(part), part).items():
+            for name, difference in differences(torch_outputs(model, part, damping), graph(part), part).items():
                 largest[name] = max(largest.get(name, 0.0), difference)
     for name, difference in largest.items():
         tolerance = _TOLERANCES.get(name, TOLERANCE)
@@ -86,10 +89,10 @@ def _coupling(graph: Graph, inputs: Inputs) -> float:
 
 
 @torch.inference_mode()
-def torch_outputs(model: nn.Module, inputs: Inputs) -> Outputs:
-    """What the model itself answers, by the names of the graph."""
+def torch_outputs(model: nn.Module, inputs: Inputs, damping: Damping | None = None) -> Outputs:
+    """What the model itself answers, by the names of the graph, its logits damped."""
     phrases = None if inputs.phrases is None else torch.from_numpy(inputs.phrases)
-    found = ClassifyGraph(model).eval().outputs(torch.from_numpy(inputs.images), phrases)
+    found = ClassifyGraph(model, damping).eval().outputs(torch.from_numpy(inputs.images), phrases)
     return {name: value.numpy() for name, value in found.items()}
 
 

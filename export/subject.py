@@ -13,6 +13,7 @@ from torch import nn
 
 from export.parity import BATCHES
 from export.scores import Preparation
+from models.calibration import Damping
 from models.evaluation.items import Part, parts_of
 from models.evaluation.scenes import scene_part
 from models.evaluation.texts import with_own
@@ -31,7 +32,10 @@ class Photos:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is measured: the file, the model with the weights that the file stores, and the file before rounding."""
+    """What is measured: the file, the model with the weights that the file stores, and the file before rounding.
+
+    `damping` is that of the file's logits.
+    """
 
     identity: str
     path: Path
@@ -39,6 +43,7 @@ class Subject:
     preparation: Preparation
     photos: Photos
     exact: Path | None = None
+    damping: Damping | None = None
 
     @property
     def class_ids(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ Precision = Literal["fp32", "fp16", "int8"]
 #: In which numbers a graph computes: those that it was trained in, or 8-bit ones.
 Arithmetic = Literal["exact", "int8"]
 #: What `uncertain_below` is compared with; of each, a higher value means a subject that the model knows.
-UncertaintyScore = Literal["max_softmax", "energy", "distance"]
+UncertaintyScore = Literal["max_softmax", "energy", "height", "distance"]
 
 #: What is asked of a system that reads a question or an expression, by system.
 WORDS_OF = {"hard_attention": "question", "referring": "expression"}

@@ -47,7 +47,7 @@ class ScoreTrial:
 
 @dataclass(frozen=True, slots=True)
 class Uncertainty:
-    """How a bundle tells unknown subjects; by its highest probability where nothing else was tried.
+    """How a bundle tells unknown subjects; by the score `untried` where none was tried.
 
     For the score `distance`: what it compares with, and its values [n] of the held-out views.
     """
@@ -55,11 +55,12 @@ class Uncertainty:
     trial: ScoreTrial | None = None
     directions: Directions | None = None
     likeness: Floats | None = None
+    untried: UncertaintyScore = "max_softmax"
 
     @property
     def score(self) -> UncertaintyScore:
         """The score that is compared with the threshold."""
-        return self.trial.score if self.trial else "max_softmax"
+        return self.trial.score if self.trial else self.untried
 
 
 def settle_uncertainty(

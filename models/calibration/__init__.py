@@ -1,6 +1,7 @@
 """From raw scores to honest answers; one code for fitting, evaluating and serving. Numpy only, in float64.
 
 - `probabilities`: temperature, calibration error;
+- `damping`: a temperature of each photo's own;
 - `levels`: certainty summed over species, genus, family;
 - `sets`: labels that hold the truth with a stated coverage, and whether test photos agree;
 - `unknowns`: how known a photo looks, and the threshold below which an answer is uncertain;
@@ -11,6 +12,7 @@ Fitting takes held-out scores and gives the numbers of a manifest's `calibration
 """
 
 from models.calibration.conflict import PhraseTable, conflict_score, read_phrase_table, traits_of
+from models.calibration.damping import Damping, damp, fit_damping
 from models.calibration.levels import Levels, Roll
 from models.calibration.pooling import draw_groups, fit_pooled_temperature, pair_framings, pool
 from models.calibration.probabilities import (
@@ -47,6 +49,7 @@ from models.calibration.unknowns import (
     class_directions,
     distance_scores,
     energy_scores,
+    height_scores,
     uncertain_threshold,
 )
 
@@ -56,6 +59,7 @@ __all__ = [
     "TEMPERATURE_RANGE",
     "Auroc",
     "CoverageCheck",
+    "Damping",
     "Floats",
     "Ints",
     "Levels",
@@ -73,12 +77,15 @@ __all__ = [
     "conformal_quantile",
     "conformal_set",
     "coverage_interval",
+    "damp",
     "distance_scores",
     "draw_groups",
     "ece",
     "energy_scores",
+    "fit_damping",
     "fit_pooled_temperature",
     "fit_temperature",
+    "height_scores",
     "is_singleton",
     "label_scores",
     "nll",

@@ -8,6 +8,7 @@ Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -45,18 +46,23 @@ def fit_temperature(logits: Numbers, labels: Numbers) -> float:
     In 1 / T the likelihood is log-concave, so there is one minimum (Guo et al., appendix).
     """
     low, high = (math.log(bound) for bound in TEMPERATURE_RANGE)
+    return math.exp(least(lambda point: nll(logits, labels, math.exp(point)), low, high, _SEARCH_STEPS))
+
+
+def least(loss: Callable[[float], float], low: float, high: float, steps: int = 20) -> float:
+    """Where a function with one minimum between `low` and `high` has it: the place after so many golden sections."""
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-    at_left, at_right = (nll(logits, labels, math.exp(point)) for point in (left, right))
-    for _ in range(_SEARCH_STEPS):
+    at_left, at_right = loss(left), loss(right)
+    for _ in range(steps):
         if at_left <= at_right:
             high, right, at_right = right, left, at_left
             left = high - _GOLDEN * (high - low)
-            at_left = nll(logits, labels, math.exp(left))
+            at_left = loss(left)
         else:
             low, left, at_left = left, right, at_right
             right = low + _GOLDEN * (high - low)
-            at_right = nll(logits, labels, math.exp(right))
-    return math.exp((low + high) / 2)
+            at_right = loss(right)
+    return (low + high) / 2
 
 
 def ece(confidence: Numbers, correct: Numbers, bins: int = ECE_BINS) -> float:

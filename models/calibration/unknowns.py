@@ -3,9 +3,10 @@
 In every score higher means more known. What is compared stands in a bundle's manifest; the class directions of the
 distance need a file of their own.
 
-Sources: highest probability, Hendrycks and Gimpel, ICLR 2017; energy, Liu et al., NeurIPS 2020; distance to class means
-in feature space, after Lee et al., NeurIPS 2018, here on directions; AUROC as the probability of a right order, Hanley and
-McNeil, Radiology 1982.
+Sources: highest probability, Hendrycks and Gimpel, ICLR 2017; energy, Liu et al., NeurIPS 2020; highest logit, Hendrycks et
+al., ICML 2022, here above the mean of all, for what is added to every logit tells nothing; distance to class means in feature
+space, after Lee et al., NeurIPS 2018, here on directions; AUROC as the probability of a right order, Hanley and McNeil,
+Radiology 1982.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from models.calibration.probabilities import Floats, Numbers
 
 FLAGGED_LIMIT = 0.05
 RESAMPLES = 1_000
-#: The score that needs nothing but probabilities; another must be better than it beyond chance.
+#: The simplest score: it needs nothing but probabilities.
 PLAIN_SCORE = "max_softmax"
 #: Unit rows [C, D] of a bundle, the mean feature direction of each class: what the score `distance` compares with.
 DIRECTIONS_NAME = "directions.npy"
@@ -33,6 +34,12 @@ def energy_scores(logits: Numbers, temperature: float = 1.0) -> Floats:
     most = scaled.max(-1, keepdims=True)
     sums = np.log(np.exp(scaled - most).sum(-1)) + most[..., 0]
     return np.asarray(temperature * sums, np.float64)
+
+
+def height_scores(logits: Numbers) -> Floats:
+    """How far the highest of logits [..., C] lies above their mean."""
+    values = np.asarray(logits, np.float64)
+    return np.asarray(values.max(-1) - values.mean(-1), np.float64)
 
 
 def class_directions(features: Numbers, labels: Numbers, classes: int) -> Floats:
@@ -91,27 +98,24 @@ class ScoreChoice:
 
 
 def choose_score(known: Mapping[str, Numbers], unknown: Mapping[str, Numbers], seed: int = 0) -> ScoreChoice:
-    """The score that tells validation photos apart best; `max_softmax` unless another is better beyond chance.
+    """The first score that no other beats beyond chance at telling validation photos apart: name the simplest first.
 
-    Both mappings hold, for each score, its values for the same photos in the same order. A score is better where the
+    Both mappings hold, for each score, its values for the same photos in the same order. A score is beaten where the
     95 % interval of the paired difference of AUROCs excludes 0.
 
     Raises:
-        ValueError: `max_softmax` is not among the scores.
+        ValueError: the first score is not `max_softmax`.
     """
-    if PLAIN_SCORE not in known:
-        raise ValueError(f"{PLAIN_SCORE!r} is what other scores are compared with, and is missing")
+    if next(iter(known), None) != PLAIN_SCORE:
+        raise ValueError(f"{PLAIN_SCORE!r} is the simplest score and comes first")
     names = list(known)
     samples = _resampled([known[name] for name in names], [unknown[name] for name in names], seed, RESAMPLES)
     tried = {}
     for name, values in zip(names, samples, strict=True):
         low, high = np.quantile(values, [0.025, 0.975])
         tried[name] = Auroc(auroc(known[name], unknown[name]), (float(low), float(high)))
-    plain = samples[names.index(PLAIN_SCORE)]
-    better = [
-        name for name, values in zip(names, samples, strict=True) if float(np.quantile(values - plain, 0.025)) > 0
-    ]
-    best = max(better, key=lambda name: tried[name].value, default=PLAIN_SCORE)
+    rows = dict(zip(names, samples, strict=True))
+    best = next(one for one in names if not any(np.quantile(rows[other] - rows[one], 0.025) > 0 for other in names))
     return ScoreChoice(best, uncertain_threshold(known[best]), tried)
 
 

@@ -29,11 +29,11 @@ from models.evaluation.trust import (
     pointing_table,
     unknown_table,
 )
-from models.evaluation.unknowns import Seen, choose, halves, judge_unknowns, other_birds, see, soften
+from models.evaluation.unknowns import Seen, judge_unknowns, other_birds, see, soften
 from models.labels import Label, read_labels
 from models.manifest import Manifest, read_manifest
 from models.preprocess import Pixels, preprocess
-from models.training.data import DataError, Dataset, limited, read_dataset
+from models.training.data import UNKNOWN, DataError, Dataset, keep_classes, limited, read_dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,10 @@ def try_bundle(trial: Trial, run: Run, advance: Callable[[], None]) -> str:
             f"{manifest.identity} answers where a text comes with the photo; its card tells how far it is trusted"
         )
     labels = read_labels(trial.bundle / "labels.csv", manifest.levels)
-    tried = _Tried(manifest, labels, read_dataset(trial.dataset, trial.data), run, advance)
+    dataset = keep_classes(read_dataset(trial.dataset, trial.data), {label.class_id for label in labels})
+    tried = _Tried(manifest, labels, dataset, run, advance)
     sections = [("Sets", _try_sets(tried, trial))]
-    if trial.others is not None or trial.cars is not None:
+    if trial.others is not None or trial.cars is not None or dataset.part(UNKNOWN):
         sections.append(("Unknown subjects", _try_unknowns(tried, trial)))
     if {output.name for output in manifest.outputs} & {"activation", "attention", "region", "stage_block"}:
         sections.append(("Explanations", _try_explanations(tried, trial)))
@@ -98,31 +99,29 @@ def _try_sets(tried: _Tried, trial: Trial) -> str:
 
 
 def _try_unknowns(tried: _Tried, trial: Trial) -> str:
-    """Choose the score on half of the other species, and report on the rest and on cars."""
+    """Each collection beside the known test photos, by the score and the threshold that are served."""
     framing = "crop" if tried.dataset.part("test", "crop") else None
-    image, temperature = tried.manifest.image, tried.manifest.calibration.temperature
+    image, served = tried.manifest.image, tried.manifest.calibration
     directions = _directions(trial.bundle)
-    (held_out, *_) = parts_of(tried.dataset, "validation", framing, trial.limit)
     (test, *_) = parts_of(tried.dataset, "test", framing, trial.limit)
-    known, tested = tried.see(held_out), tried.see(test)
-    parts = []
-    if trial.others is not None:
-        chosen_on, reported = halves(other_birds(trial.others))
-        chosen_on, reported = _first(chosen_on, trial.limit), _first(reported, trial.limit)
-        parts.append(reported)
-    if trial.cars is not None:
-        cars = read_dataset("stanford_cars", trial.cars)
-        (part, *_) = parts_of(cars, "test", limit=trial.limit)
-        parts.append(Part("cars", part.items))
-        if trial.others is None:
-            (chosen_on, *_) = parts_of(cars, "validation", limit=trial.limit)
-    choice = choose(known, tried.see(chosen_on), temperature, directions)
+    known = tried.see(test)
     figures = []
-    for part in parts:
-        softened = soften(part, tested.sharpness, image.size_px, image.fit)
+    for part in _collections(tried, trial, framing):
+        softened = soften(part, known.sharpness, image.size_px, image.fit)
         softer = None if softened is None else tried.see(softened)
-        figures.append(judge_unknowns(part.name, tested, tried.see(part), choice, temperature, directions, softer))
-    return unknown_table(figures, choice.score)
+        figures.append(judge_unknowns(part.name, known, tried.see(part), served, directions, softer))
+    return unknown_table(figures, served.score)
+
+
+def _collections(tried: _Tried, trial: Trial, framing: str | None) -> list[Part]:
+    """What the bundle cannot know: other species, classes that it was not taught, cars, as far as they are there."""
+    parts = [_first(other_birds(trial.others), trial.limit)] if trial.others is not None else []
+    aside = parts_of(tried.dataset, UNKNOWN, framing, trial.limit)
+    parts += [Part("classes not taught", part.items) for part in aside[:1]]
+    if trial.cars is not None:
+        cars = parts_of(read_dataset("stanford_cars", trial.cars), "test", limit=trial.limit)
+        parts += [Part("cars", part.items) for part in cars[:1]]
+    return parts
 
 
 def _try_explanations(tried: _Tried, trial: Trial) -> str:

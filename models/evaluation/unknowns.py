@@ -25,11 +25,13 @@ from models.calibration import (
     choose_score,
     distance_scores,
     energy_scores,
+    height_scores,
     softmax,
 )
 from models.evaluation.faithfulness import Run
 from models.evaluation.items import Item, Part
 from models.preprocess import Fit, Pixels, decode, preprocess
+from models.sections import Calibration
 from models.training.data import read_csv
 from models.training.pasting import encode
 
@@ -47,10 +49,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class UnknownFigures:
-    """Known photos against one collection of unknown ones; AUROCs by score, the rest by the chosen one.
+    """Known photos against one collection of unknown ones; AUROCs by score, the rest by the served one.
 
     `flagged` is the share of unknown photos below the threshold, `style` the AUROC of sharpness alone, `softened` that of
-    the chosen score on softened photos, or None where they are not sharper.
+    the served score on softened photos, or None where they are not sharper.
     """
 
     name: str
@@ -72,14 +74,6 @@ def other_birds(root: Path) -> Part:
     return Part("other species", tuple(items))
 
 
-def halves(part: Part) -> tuple[Part, Part]:
-    """The photos of every other class, to choose a score on, and the rest, to report on."""
-    chosen = set(sorted({item.class_id for item in part.items})[::2])
-    inside = tuple(item for item in part.items if item.class_id in chosen)
-    outside = tuple(item for item in part.items if item.class_id not in chosen)
-    return Part(f"{part.name}, to choose on", inside), Part(f"{part.name}, to report on", outside)
-
-
 def see(run: Run, items: Sequence[Item], size_px: int, fit: Fit, advance: Callable[[], None]) -> Seen:
     """Put each photo to a graph on its own; `advance` is called after each."""
     logits, features, sharp = [], [], []
@@ -94,9 +88,13 @@ def see(run: Run, items: Sequence[Item], size_px: int, fit: Fit, advance: Callab
 
 
 def scores_of(seen: Seen, temperature: float, directions: Floats | None) -> dict[str, Floats]:
-    """Every score of photos by its manifest name; the distance only where the classes' directions are known."""
+    """Every score of photos by its manifest name, the simplest first; the distance only where the classes' directions are known.
+
+    The height comes before the energy, which moves with what is added to every logit and tells nothing.
+    """
     scores = {
         "max_softmax": np.asarray(softmax(seen.logits, temperature).max(axis=1), np.float64),
+        "height": height_scores(seen.logits),
         "energy": energy_scores(seen.logits, temperature),
     }
     return scores if directions is None else scores | {"distance": distance_scores(seen.features, directions)}
@@ -111,19 +109,19 @@ def judge_unknowns(
     name: str,
     known: Seen,
     unknown: Seen,
-    choice: ScoreChoice,
-    temperature: float,
+    served: Calibration,
     directions: Floats | None,
     softer: Seen | None = None,
 ) -> UnknownFigures:
-    """The figures of one collection; `softer` are its photos seen again through `soften`."""
+    """The figures of one collection by the score that is served; `softer` are its photos seen again through `soften`."""
+    temperature, chosen = served.temperature, served.score
+    threshold = -np.inf if served.uncertain_below is None else served.uncertain_below
     inside, outside = (scores_of(seen, temperature, directions) for seen in (known, unknown))
-    chosen = choice.score
     return UnknownFigures(
         name=name,
         photos=len(unknown.logits),
         scores={score: auroc_interval(inside[score], outside[score]) for score in inside},
-        flagged=float(np.mean(outside[chosen] < choice.threshold)),
+        flagged=float(np.mean(outside[chosen] < threshold)),
         style=auroc(-known.sharpness, -unknown.sharpness),
         softened=None if softer is None else auroc(inside[chosen], scores_of(softer, temperature, directions)[chosen]),
     )

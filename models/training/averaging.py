@@ -49,6 +49,7 @@ def average(
 ) -> dict[str, float]:
     """Write the mean of the members as a run of its own into `out`; returns its accuracy on held-out photos by framing.
 
+    One member alone becomes a run with the weights that it has: so a bundle is exported anew, or reads more pixels.
     It reads photos as the first member does, or at `size_px`.
 
     Raises:
@@ -97,8 +98,6 @@ def _floats(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _check(members: Sequence[Start], blend: Blend | None, dataset: Dataset) -> None:
     """Refuse what cannot be averaged."""
     first = members[0]
-    if len(members) < 2 and blend is None:
-        raise DataError("one model alone has no average; name another, or with --start the weights it began at")
     for one in [*members, *([blend.start] if blend else [])]:
         if _shapes(one) != _shapes(first):
             raise DataError(f"{one.identity} and {first.identity} are not built alike")

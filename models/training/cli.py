@@ -172,7 +172,7 @@ def average(
     ] = None,
     limit: Limit = None,
 ) -> None:
-    """Average the weights of several models into one.
+    """Average the weights of several models into one; one alone keeps its own.
 
     `fieldmark export` makes a bundle of it.
     """

@@ -11,13 +11,15 @@ import csv
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
 VALIDATION_SHARE = 0.1
 HOLD_OUT_SEED = 2011
+#: The split of photos whose class a model was not taught.
+UNKNOWN = "unknown"
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
 
@@ -88,8 +90,13 @@ def hold_out_classes(dataset: Dataset, count: int) -> Dataset:
     if count > len(dataset.class_ids) - 2:
         raise DataError(f"{dataset.name} has {len(dataset.class_ids)} classes; {count} cannot be held out")
     drawn = set(Random(HOLD_OUT_SEED).sample(dataset.class_ids, count))
-    rows = tuple(replace(row, split="unknown") if row.class_id in drawn else row for row in dataset.rows)
-    return Dataset(dataset.name, rows, tuple(name for name in dataset.class_ids if name not in drawn))
+    return keep_classes(dataset, [name for name in dataset.class_ids if name not in drawn])
+
+
+def keep_classes(dataset: Dataset, class_ids: Collection[str]) -> Dataset:
+    """Set all other classes aside: their photos, of every split, become the split `unknown`."""
+    rows = tuple(row if row.class_id in class_ids else replace(row, split=UNKNOWN) for row in dataset.rows)
+    return Dataset(dataset.name, rows, tuple(name for name in dataset.class_ids if name in class_ids))
 
 
 def is_validation(photo: str) -> bool:

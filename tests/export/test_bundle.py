@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import typer
 from typer.testing import CliRunner, Result
@@ -20,13 +21,13 @@ from export.order import Order
 from export.parity import ParityError
 from export.runtime import Graph, Inputs
 from models.bundle import check_bundle
+from models.calibration import Damping, damp
 from models.labels import read_labels
 from models.manifest import read_manifest
 from models.training.data import DataError
 from models.training.recipes.plain import RECIPES
 from models.training.runs import read_record
 from service.engine.engine import Engine
-from tests.export.conftest import Exported
 from tests.photosets import COLOURS, RECIPE, write_photo
 
 
@@ -100,17 +101,37 @@ def test_a_version_is_never_overwritten(run: Path, photos: Path, bundle: Path) -
 
 
 def test_an_export_that_fails_leaves_nothing(
-    run: Path, photos: Path, exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path, photos: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def drift(*_: object) -> None:
         raise ParityError("logits differs")
 
-    monkeypatch.setattr(bundling, "export_graph", lambda *_: exported.proto)
+    proto = onnx.load(bundle / "model.onnx")
+    monkeypatch.setattr(bundling, "export_graph", lambda *_: proto)
     monkeypatch.setattr(evidence, "check_parity", drift)
     with pytest.raises(ParityError):
         export_bundle(order(run, photos, tmp_path))
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     assert list(Path(tmp_path / "colours").iterdir()) == []
+
+
+def test_logits_are_damped_in_the_file_as_held_out_photos_ask(
+    run: Path, photos: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundling, "fit_damping", lambda *_: Damping(0.5, 4.0))
+    folder = export_bundle(order(run, photos, tmp_path))
+    assert check_bundle(folder) == []
+    assert "height above their mean, in units of 4.00, to the power 0.50" in (folder / "card.md").read_text(
+        encoding="utf-8"
+    )
+    assert "to the power" not in (bundle / "card.md").read_text(encoding="utf-8")
+    assert (read_manifest(bundle).calibration.score, read_manifest(folder).calibration.score) == (
+        "max_softmax",
+        "height",
+    )
+    inputs = Inputs(np.load(bundle / "samples.npz")["image"])
+    bare, damped = (Graph(one / "model.onnx")(inputs)["logits"] for one in (bundle, folder))
+    np.testing.assert_allclose(damped, damp(bare, Damping(0.5, 4.0)), rtol=1e-4)
 
 
 def test_other_classes_than_the_run_has_are_refused(run: Path, photos: Path, tmp_path: Path) -> None:

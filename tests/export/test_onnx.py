@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
 
+from export.onnx import export_graph
+from export.operators import check_graph
+from export.parity import check_parity
+from export.runtime import Graph, Inputs
+from export.scores import sample_images
 from export.weights import CONSTANT_PREFIX, fill, load_state
+from models.calibration import Damping, damp
 from models.systems import build
 from tests.export.conftest import CLASSES, Exported
 from tests.photosets import TINY_PX
+
+DAMPING = Damping(0.4, 3.0)
 
 
 def border(values: list[onnx.ValueInfoProto]) -> dict[str, list[str | int]]:
@@ -59,6 +68,19 @@ def test_the_file_says_what_it_is_and_nothing_of_the_machine_that_made_it(export
     raw = exported.proto.SerializeToString()
     assert str(Path.cwd()).encode() not in raw
     assert b"stack_trace" not in raw
+
+
+def test_a_damped_graph_says_what_its_bare_one_says_damped(exported: Exported, tmp_path: Path) -> None:
+    path = tmp_path / "damped.onnx"
+    onnx.save(export_graph(exported.model, TINY_PX, {}, damping=DAMPING), path)
+    assert check_graph(onnx.load(path)) == []
+    inputs = Inputs(sample_images(TINY_PX))
+    bare, damped = exported.graph(inputs), Graph(path)(inputs)
+    np.testing.assert_allclose(damped["logits"], damp(bare["logits"], DAMPING), rtol=1e-5)
+    np.testing.assert_array_equal(damped["activation"], bare["activation"])
+    state = load_state(path)
+    assert state.keys() == load_state(exported.path).keys()
+    check_parity(exported.model, Graph(path), Inputs(np.tile(inputs.images, (3, 1, 1, 1))), damping=DAMPING)
 
 
 def test_the_bundle_is_the_checkpoint(exported: Exported) -> None:

@@ -82,11 +82,18 @@ def test_one_alone_is_blended_by_the_share_that_is_asked_for(dataset: Dataset, t
     assert torch.allclose(model.state_dict()[name], torch.lerp(start.state[name], one.state[name], 0.25), atol=1e-6)
 
 
+def test_one_alone_keeps_its_weights(dataset: Dataset, tmp_path: Path) -> None:
+    one = model_of(1, dataset)
+    average([one], dataset, tmp_path / "run", size_px=48)
+    record, model, reached = load_model(tmp_path / "run")
+    assert (record.size_px, record.members, reached.blend) == (48, (one.identity,), None)
+    assert all(torch.equal(weight, model.state_dict()[name]) for name, weight in one.state.items() if weight.ndim)
+
+
 def test_what_cannot_be_averaged_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     one, other = model_of(1, dataset), model_of(2, dataset)
     narrow = replace(other, state={name: weight[:1] for name, weight in other.state.items() if weight.ndim})
     refusals = {
-        "one model alone has no average": [one],
         "not built alike": [one, narrow],
         "knows other classes": [replace(one, class_ids=("a",)), other],
         "not of one system": [one, replace(other, system="pma_student")],

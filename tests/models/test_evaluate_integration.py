@@ -240,19 +240,31 @@ def test_a_bundle_of_another_task_is_said_to_be_one_whatever_a_classifier_is_wan
             ask()
 
 
-def test_a_bundle_s_trust_is_told_in_tables(tmp_path: Path) -> None:
+def try_bundle(root: Path, photos: dict[str, tuple[int, int, int]]) -> str:
+    """What `trust` prints of the bundle of three colours, on photos of these."""
     fitted = Calibration(uncertain_below=0.5, conformal={"0.9": 0.5}, conformal_levels={"hue": {"0.9": 0.0}})
-    folder = make_bundle(tmp_path / "store", calibration=fitted)
-    for seed, (class_id, colour) in enumerate(PHOTOS.items()):
+    folder = make_bundle(root / "store", calibration=fitted)
+    for seed, (class_id, colour) in enumerate(photos.items()):
         for split, count in (("train", 9), ("validation", 3), ("test", 3)):
             for number in range(count):
-                path = tmp_path / "photos" / split / class_id / f"{number}.jpg"
-                write_photo(path, colour, 100 * seed + number)
+                write_photo(root / "photos" / split / class_id / f"{number}.jpg", colour, 100 * seed + number)
     app = typer.Typer()
     cli.register(app)
-    arguments = ["trust", folder, "--data", tmp_path / "photos", "--explain", 2]
+    arguments = ["trust", folder, "--data", root / "photos", "--explain", 2]
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.output
-    assert "| test whole | class |" in result.output
-    assert "singleton" in result.output
-    assert "2 photos: the explanation is" in result.output
+    return result.output
+
+
+def test_a_bundle_s_trust_is_told_in_tables(tmp_path: Path) -> None:
+    told = try_bundle(tmp_path, PHOTOS)
+    assert "| test whole | class |" in told
+    assert "singleton" in told
+    assert "2 photos: the explanation is" in told
+    assert "Unknown subjects" not in told
+
+
+def test_photos_of_classes_that_a_bundle_was_not_taught_are_unknown_to_it(tmp_path: Path) -> None:
+    told = try_bundle(tmp_path, PHOTOS | {"003.Grey": (120, 120, 120), "004.White": (250, 250, 250)})
+    (row,) = (line for line in told.splitlines() if line.startswith("| classes not taught"))
+    assert "30 |" in row

@@ -12,7 +12,6 @@ from models.evaluation.items import Item, Part
 from models.evaluation.unknowns import (
     Seen,
     choose,
-    halves,
     judge_unknowns,
     other_birds,
     scores_of,
@@ -21,6 +20,7 @@ from models.evaluation.unknowns import (
     soften,
 )
 from models.preprocess import Pixels
+from models.sections import Calibration
 from models.training.pasting import encode
 
 PX = 32
@@ -53,23 +53,35 @@ def test_every_score_has_its_manifest_name() -> None:
     scores = scores_of(one, 2.0, directions)
     assert scores["max_softmax"].tolist() == pytest.approx([1 / (1 + np.exp(-1))])
     assert scores["energy"].tolist() == pytest.approx([2 * np.log(np.exp(1) + 1)])
+    assert scores["height"].tolist() == pytest.approx([1.0])
     assert scores["distance"].tolist() == pytest.approx([0.8])
     assert "distance" not in scores_of(one, 2.0, None)
 
 
-def test_the_score_that_sees_the_difference_is_chosen_and_reported() -> None:
+def apart() -> tuple[Seen, Seen, np.ndarray]:
+    """Known and unknown photos whose features differ and whose logits do not, and the classes' directions."""
     random = np.random.default_rng(0)
     logits = random.normal(size=(200, 2))
     directions = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     known = Seen(logits, np.tile([1.0, 0.1, 0.0], (200, 1)) + random.normal(scale=0.05, size=(200, 3)), np.zeros(200))
     unknown = Seen(logits, np.tile([0.0, 0.1, 1.0], (200, 1)) + random.normal(scale=0.05, size=(200, 3)), np.ones(200))
-    choice = choose(known, unknown, 1.0, directions)
-    assert choice.score == "distance"
-    found = judge_unknowns("others", known, unknown, choice, 1.0, directions, unknown)
+    return known, unknown, directions
+
+
+def test_the_score_that_sees_the_difference_is_chosen() -> None:
+    known, unknown, directions = apart()
+    assert choose(known, unknown, 1.0, directions).score == "distance"
+
+
+def test_unknown_photos_are_judged_by_the_score_and_the_threshold_that_are_served() -> None:
+    known, unknown, directions = apart()
+    served = Calibration(score="distance", uncertain_below=0.9)
+    found = judge_unknowns("others", known, unknown, served, directions, unknown)
     assert found.scores["distance"].value == found.flagged == 1.0
     assert found.scores["max_softmax"].value == pytest.approx(0.5)
     assert found.style == 1.0  # sharpness alone would do as well
     assert found.softened == 1.0
+    assert judge_unknowns("others", known, unknown, Calibration(), directions).flagged == 0.0
 
 
 def test_photos_are_seen_one_by_one_as_serving_sees_them() -> None:
@@ -97,13 +109,6 @@ def test_sharper_photos_are_softened_to_the_known_ones() -> None:
 def test_photos_that_are_not_sharper_stay_as_they_are() -> None:
     known = see(graph, part(10, 0).items, PX, "squash", lambda: None).sharpness
     assert soften(part(10, 2.0), known, PX, "squash") is None
-
-
-def test_halves_share_no_class() -> None:
-    first, second = halves(part(12, 0))
-    assert {item.class_id for item in first.items} == {"c0", "c2"}
-    assert {item.class_id for item in second.items} == {"c1", "c3"}
-    assert len(first.items) + len(second.items) == 12
 
 
 @pytest.mark.data

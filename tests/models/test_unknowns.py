@@ -16,6 +16,10 @@ def test_the_energy_is_the_soft_maximum_of_the_logits() -> None:
     assert calibration.energy_scores([[0.0, 0.0], [1e4, 0.0]], 2.0).tolist() == pytest.approx([2 * math.log(2), 1e4])
 
 
+def test_the_height_is_that_above_the_mean_whatever_is_added_to_all() -> None:
+    assert calibration.height_scores([[6.0, 0.0, 0.0], [10.0, 4.0, 4.0]]).tolist() == [4.0, 4.0]
+
+
 def test_class_directions_are_means_of_directions() -> None:
     directions = calibration.class_directions([[2.0, 0.0], [0.0, 5.0], [0.0, 1.0]], [0, 0, 1], 3)
     half = math.sqrt(0.5)
@@ -57,15 +61,23 @@ def test_a_score_that_is_better_beyond_chance_is_chosen() -> None:
     assert choice.tried["energy"].value > choice.tried[PLAIN_SCORE].value
 
 
-def test_a_score_that_is_no_better_leaves_the_plain_one() -> None:
+def test_a_score_that_is_no_better_leaves_the_one_before() -> None:
     known, unknown = scores(1.0)
     wobble = np.random.default_rng(5).normal(scale=0.05, size=300)
     choice = calibration.choose_score(
-        {"energy": known + wobble, PLAIN_SCORE: known}, {"energy": unknown + wobble, PLAIN_SCORE: unknown}
+        {PLAIN_SCORE: known, "energy": known + wobble}, {PLAIN_SCORE: unknown, "energy": unknown + wobble}
     )
     assert choice.score == PLAIN_SCORE
 
 
-def test_the_plain_score_must_be_there() -> None:
+def test_of_two_that_are_better_the_simpler_is_chosen_where_chance_may_part_them() -> None:
+    plain, (known, unknown) = scores(0.5, 1), scores(2.0, 2)
+    wobble = np.random.default_rng(5).normal(scale=0.05, size=300)
+    inside = {PLAIN_SCORE: plain[0], "height": known, "distance": known + wobble}
+    outside = {PLAIN_SCORE: plain[1], "height": unknown, "distance": unknown + wobble}
+    assert calibration.choose_score(inside, outside).score == "height"
+
+
+def test_the_plain_score_comes_first() -> None:
     with pytest.raises(ValueError, match="max_softmax"):
         calibration.choose_score({"energy": [1.0]}, {"energy": [0.0]})

@@ -132,6 +132,9 @@ class Reading:
         elif self._fitted.score == "energy":
             score = float(calibration.energy_scores(scores.logits, self._fitted.temperature).mean())
             name = "the photo's energy score is"
+        elif self._fitted.score == "height":
+            score = float(calibration.height_scores(scores.logits).mean())
+            name = "the best class stands above the mean of all by"
         elif scores.features is None or self._directions is None:
             return UNSET, UNSET
         else:

@@ -65,6 +65,14 @@ def test_an_energy_is_compared_where_the_manifest_says_so(tmp_path: Path) -> Non
     assert told["reason"] == "the photo's energy score is 4.036; 5.000 is certain enough"
 
 
+def test_a_height_is_compared_where_the_manifest_says_so(tmp_path: Path) -> None:
+    reading = make_reading(tmp_path, calibration=Calibration(score="height", uncertain_below=3.0))
+    assert read(reading, [0, 6, 0])["uncertain"] is False
+    told = read(reading, [5, 8, 5])
+    assert told["uncertain"] is True
+    assert told["reason"] == "the best class stands above the mean of all by 2.000; 3.000 is certain enough"
+
+
 def make_distance_bundle(store: Path, directions: object = None) -> Path:
     folder = make_bundle(store, calibration=Calibration())
     rows = np.eye(3, dtype=np.float32) if directions is None else directions
