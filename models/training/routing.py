@@ -1,8 +1,8 @@
 """The photos from which a router learns what a photo shows: birds, cars or neither, in every framing for each of them.
 
 Birds come as crops and as whole photos, cars as crops only: a router that saw just those would tell framings apart. So each
-class has crops, photos as they were taken, and crops pasted into scenes that show neither. Scenes for testing are others
-than those for training.
+class has crops, photos as they were taken, crops pasted into scenes that show neither, and windows on scenes around an
+object of its own. Scenes for testing are others than those for training.
 
 Owns the mix and writes it as an index that `fieldmark train --dataset folder` reads: pasted scenes and cut-out objects are
 new files, all others stay where they are.
@@ -12,22 +12,24 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
 from models.preprocess import Pixels, decode
-from models.training.data import Row, read_dataset
+from models.training.data import Box, Row, read_dataset
 from models.training.pasting import encode, paste
-from models.training.voc import Scene, Thing, of_domain, read_voc
+from models.training.voc import Scene, of_domain, read_voc
+from models.training.windows import window_around
 
 INDEX_NAME = "index.csv"
 NEITHER = "neither"
-#: Photos of a class in one framing; pasted scenes are cheap to make, so all classes get as many.
+#: Photos of a class in one framing, pasted ones twice as many: these are the hardest, and cheap to make.
 COUNT = 1500
 TEST_COUNT = 1000
 #: Smaller objects are a few pixels in photos of this size.
 _OBJECT_AREA = 0.04
+_WINDOWS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,15 @@ class _Subject:
 
     path: Path
     photo: str
-    thing: Thing | None = None
+    box: Box | None = None
 
     def pixels(self) -> Pixels:
-        """The photo, cut to the object where it is one of several."""
+        """The photo, cut to the box where there is one."""
         pixels = decode(self.path.read_bytes()).pixels
-        if self.thing is None:
+        if self.box is None:
             return pixels
         rows, columns = pixels.shape[:2]
-        left, top, right, bottom = self.thing.box
+        left, top, right, bottom = self.box
         return pixels[int(top * rows) : max(int(top * rows) + 1, int(bottom * rows)),
                       int(left * columns) : max(int(left * columns) + 1, int(right * columns))]  # fmt: skip
 
@@ -71,7 +73,7 @@ def write_material(sources: Sources, out: Path, count: int = COUNT, seed: int = 
     birds, cars = read_dataset("cub_birds", sources.birds), read_dataset("stanford_cars", sources.cars)
     scenes = read_voc(sources.voc)
     training, testing = (of_domain(scenes, split, (NEITHER,)) for split in ("train", "test"))
-    objects = _objects(training)
+    objects = _objects(training, NEITHER)
     pasted = out / "photos"
     subjects = {
         "birds": _subjects(birds.part("train", "crop")),
@@ -91,6 +93,12 @@ def write_material(sources: Sources, out: Path, count: int = COUNT, seed: int = 
     rows += _paste_all(test_cars, testing, "cars", "test", pasted, rng)
     rows += [_seen(scene, "test") for scene in testing]
     rows += [_seen(scene, "subjects") for scene in of_domain(scenes, "test", ("birds", "cars"))]
+    more = Random(
+        seed + 1
+    )  # the photos above, those of the test among them, are those that earlier routers were made with
+    for label, cut in subjects.items():
+        rows += _paste_all(_drawn(cut, count, more), training, label, "train", pasted / "more", more)
+        rows += _look_around(_objects(_showing(scenes, label), label), label, count, pasted, more)
     return _write_index(out / INDEX_NAME, rows)
 
 
@@ -98,13 +106,22 @@ def _subjects(rows: Iterable[Row]) -> list[_Subject]:
     return [_Subject(row.path, row.photo) for row in rows]
 
 
-def _objects(scenes: Sequence[Scene]) -> list[_Subject]:
-    """Objects that can be told, each under its scene's name."""
+def _objects(scenes: Iterable[Scene], label: str) -> list[_Subject]:
+    """Objects of a domain, or of neither, that can be told, each under its scene's name."""
     return [
-        _Subject(scene.path, scene.path.stem, thing)
+        _Subject(scene.path, scene.path.stem, thing.box)
         for scene in scenes
         for thing in scene.things
-        if thing.area >= _OBJECT_AREA and not thing.is_difficult
+        if (thing.domain or NEITHER) == label and thing.area >= _OBJECT_AREA and not thing.is_difficult
+    ]
+
+
+def _showing(scenes: Iterable[Scene], label: str) -> list[Scene]:
+    """Training scenes that show nothing of another domain."""
+    return [
+        scene
+        for scene in scenes
+        if scene.split == "train" and {thing.domain for thing in scene.things} <= {None, label}
     ]
 
 
@@ -122,6 +139,16 @@ def _paste_all(
         back = decode(scene.path.read_bytes()).pixels
         path = folder / split / label / f"pasted-{number:05}.webp"
         yield _written(path, paste(subject.pixels(), back, draw), Row(path, label, split, subject.photo, "pasted"))
+
+
+def _look_around(subjects: Sequence[_Subject], label: str, count: int, folder: Path, rng: Random) -> Iterator[Row]:
+    """Windows around objects, at most `_WINDOWS` an object, each written as one photo."""
+    drawn = _drawn([one for one in subjects for _ in range(_WINDOWS)], count, rng)
+    for number, subject in enumerate(drawn):
+        if subject.box is not None:
+            window = replace(subject, box=window_around(subject.box, (rng.random(), rng.random(), rng.random())))
+            path = folder / "train" / label / f"window-{number:05}.webp"
+            yield _written(path, window.pixels(), Row(path, label, "train", subject.photo))
 
 
 def _cut_all(subjects: Iterable[_Subject], folder: Path) -> Iterator[Row]:

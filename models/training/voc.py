@@ -25,6 +25,11 @@ class Thing:
     is_difficult: bool
 
     @property
+    def domain(self) -> str | None:
+        """`birds`, `cars` or None."""
+        return _DOMAINS.get(self.name)
+
+    @property
     def area(self) -> float:
         """Its share of the photo."""
         left, top, right, bottom = self.box
@@ -42,10 +47,10 @@ class Scene:
     @property
     def domain(self) -> str | None:
         """`birds` or `cars` where the largest object is one of enough area, `neither` without any, else None."""
-        if all(thing.name not in _DOMAINS for thing in self.things):
+        if all(thing.domain is None for thing in self.things):
             return "neither"
         largest = max(self.things, key=lambda thing: thing.area)
-        return _DOMAINS.get(largest.name) if largest.area >= SUBJECT_AREA else None
+        return largest.domain if largest.area >= SUBJECT_AREA else None
 
 
 def read_voc(root: Path) -> list[Scene]:

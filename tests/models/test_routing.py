@@ -76,6 +76,14 @@ def test_scenes_of_the_test_are_no_scenes_of_training(sources: Sources, tmp_path
     assert not seen & {row.path for row in dataset.rows if row.split in ("test", "subjects")}
 
 
+def test_windows_are_of_training_scenes_around_objects_of_their_class(sources: Sources, tmp_path: Path) -> None:
+    dataset = read_dataset("folder", write_material(sources, tmp_path / "out", count=4))
+    windows = [row for row in dataset.rows if row.path.name.startswith("window")]
+    assert Counter(row.class_id for row in windows) == {"birds": 4, "cars": 4, "neither": 4}
+    tested = {row.photo for row in dataset.rows if row.split in ("test", "subjects")}
+    assert not tested & {row.photo for row in windows}
+
+
 def test_the_same_seed_writes_the_same(sources: Sources, tmp_path: Path) -> None:
     first, again, other = (
         write_material(sources, tmp_path / name, count=4, seed=seed) for name, seed in (("a", 0), ("b", 0), ("c", 1))

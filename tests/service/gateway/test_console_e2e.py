@@ -304,7 +304,7 @@ def test_the_service_is_shown_at_work(console: ConsolePage, url: str) -> None:
     expect(console.panel.locator(".uplot canvas")).to_have_count(6)
     expect(console.panel.get_by_role("img", name="Throughput, requests a second. answered: 0")).to_be_visible()
     expect(console.panel.get_by_role("row").filter(has_text="birds-rams 1.1.0")).to_contain_text("RAMS-Trans")
-    expect(console.panel.get_by_role("row").filter(has_text="router 1.1.0")).not_to_contain_text("of all")
+    expect(console.panel.get_by_role("row").filter(has_text="router 1.2.0")).not_to_contain_text("of all")
     busy = console.panel.filter(has_not_text="no requests now")
     for title, value in {
         "Throughput": "answered: (?!0,)", "Latency": "half are faster: [1-9]", "Batch size": "mean: [1-9]",
