@@ -44,7 +44,7 @@ def test_the_pelican_of_the_readme_is_known(engine: Engine) -> None:
 def test_graphs_in_8_bits_name_what_the_exact_ones_are_sure_of() -> None:
     engine = Engine([ZOO], arithmetic="int8")
     fast = [entry.identity for entry in engine.catalog.models if entry.variant == COMPUTES_INT8]
-    assert "birds@1.4.0" in fast
+    assert "birds@1.5.0" in fast
     for identity in fast:
         for photo, (class_id, probability) in ask(engine, identity).items():
             expected_id, expected = read_golden()[identity][photo]
