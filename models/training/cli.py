@@ -172,9 +172,9 @@ def average(
     ] = None,
     limit: Limit = None,
 ) -> None:
-    """Average the weights of several models into one; one alone keeps its own.
+    """Average the weights of several models into one.
 
-    `fieldmark export` makes a bundle of it.
+    One alone keeps its own. `fieldmark export` makes a bundle of it.
     """
     with explained():
         from models.training import averaging
