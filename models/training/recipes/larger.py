@@ -24,7 +24,7 @@ CARS_LARGE = replace(
         mixup_share=0.2,  # with so many epochs the training photos are learnt by heart otherwise
     ),
 )
-#: Goes on from a bundle that `CARS_LARGE` made, at pixels that its crops seldom have: they are some 280 x 180 px as stored.
+#: Goes on from a bundle that `CARS_LARGE` made. It gains little: the crops are some 280 x 180 px as stored.
 CARS_FINER = replace(
     plain.CARS,
     size_px=320,
