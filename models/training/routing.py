@@ -93,9 +93,8 @@ def write_material(sources: Sources, out: Path, count: int = COUNT, seed: int = 
     rows += _paste_all(test_cars, testing, "cars", "test", pasted, rng)
     rows += [_seen(scene, "test") for scene in testing]
     rows += [_seen(scene, "subjects") for scene in of_domain(scenes, "test", ("birds", "cars"))]
-    more = Random(
-        seed + 1
-    )  # the photos above, those of the test among them, are those that earlier routers were made with
+    # What was drawn above, photos of the test among it, is what earlier routers were made with.
+    more = Random(seed + 1)
     for label, cut in subjects.items():
         rows += _paste_all(_drawn(cut, count, more), training, label, "train", pasted / "more", more)
         rows += _look_around(_objects(_showing(scenes, label), label), label, count, pasted, more)
