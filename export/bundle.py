@@ -6,7 +6,6 @@ Owns the order of the steps and the folder. A bundle appears under its final nam
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,13 +14,14 @@ import onnx
 
 from export.card import write_card
 from export.evidence import Evidence, gather
+from export.fitting import damping_of
 from export.folder import new_bundle
 from export.manifest import GRAPH_NAME, make_manifest
 from export.onnx import export_graph
 from export.operators import check_graph
 from export.order import Order, Trained, read_photos, read_run
 from export.role import Role
-from export.runtime import Graph, Inputs
+from export.runtime import CORES, Graph, Inputs
 from export.scores import sample_inputs, score_parts
 from export.subject import Photos, Subject, Trials, choose_trials
 from export.trust.companions import Companions, read_companions
@@ -29,7 +29,7 @@ from export.variants import Stored, choose_variant, size_limit_bytes
 from export.weights import fill, load_state
 from models.backbones import SPECS
 from models.bundle import check_bundle
-from models.calibration import Damping, fit_damping
+from models.calibration import Damping
 from models.calibration.conflict import PHRASE_TABLE_NAME
 from models.calibration.unknowns import DIRECTIONS_NAME
 from models.evaluation.items import Part
@@ -101,9 +101,9 @@ def _write_graph(
     facts = _facts(record, trained.role)
     exact = export_graph(trained.model, record.size_px, facts)
     onnx.save(exact, folder.parent / _EXACT_NAME)
-    bare = Graph(folder.parent / _EXACT_NAME, threads=len(os.sched_getaffinity(0)))
+    bare = Graph(folder.parent / _EXACT_NAME, threads=CORES)
     found = score_parts(bare, held_out, photos.dataset.class_ids, trained.preparation)
-    damping = fit_damping(np.concatenate([one.logits for one in found]), np.concatenate([one.labels for one in found]))
+    damping = damping_of(found)
     if damping is not None:
         exact = export_graph(trained.model, record.size_px, facts, damping)
         onnx.save(exact, folder.parent / _EXACT_NAME)

@@ -7,13 +7,12 @@ of `uncertain`, texts that do not fit, explanations, and the distance from the p
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from export.fitting import calibrate
 from export.parity import Parity, ParityError, check_parity
-from export.runtime import Graph, Inputs, measure_file
+from export.runtime import CORES, Graph, Inputs, measure_file
 from export.scores import Preparation, score_parts
 from export.subject import Subject, Trials
 from export.trust.companions import Companion, Companions
@@ -29,7 +28,6 @@ from models.sections import Calibration, LatencyRow, UncertaintyScore
 from models.training.taxonomy import LabelTable
 
 _PARITY_PHOTOS = 16
-_CORES = len(os.sched_getaffinity(0))  # photos are put to all of them; only a clock wants one
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ def gather(subject: Subject, table: LabelTable, trials: Trials, companions: Comp
         ParityError: it does not compute what the model computes, or rounding cost more than `LOSS_LIMIT`.
         DataError: a companion cannot be asked about these photos.
     """
-    graph = Graph(subject.path, threads=_CORES)
+    graph = Graph(subject.path, threads=CORES)
     parity = check_parity(subject.model, graph, _parity_inputs(trials.held_out, subject.preparation), subject.damping)
     held_out = _score(graph, subject, trials.held_out)
     loss = _loss(subject, trials.held_out, held_out)
@@ -134,7 +132,7 @@ def _loss(subject: Subject, parts: Sequence[Part], stored: Sequence[Scored]) -> 
     """The top-1 that the exact file has above the stored one, over all held-out photos."""
     if subject.exact is None:
         return None
-    before, after = (_top1(scored) for scored in (_score(Graph(subject.exact, threads=_CORES), subject, parts), stored))
+    before, after = (_top1(scored) for scored in (_score(Graph(subject.exact, threads=CORES), subject, parts), stored))
     if before - after > LOSS_LIMIT:
         raise ParityError(
             f"rounding the weights costs {100 * (before - after):.2f} points of top-1 on held-out photos; at most "

@@ -11,15 +11,16 @@ import math
 import numpy as np
 
 from models.calibration import (
+    LOGIT_SCORES,
     TEMPERATURE_RANGE,
+    Damping,
     Floats,
     Ints,
     Levels,
     draw_groups,
-    energy_scores,
+    fit_damping,
     fit_pooled_temperature,
     fit_temperature,
-    height_scores,
     label_scores,
     pair_framings,
     softmax,
@@ -32,6 +33,12 @@ from models.training.taxonomy import LabelTable
 
 COVERAGES = (0.9, 0.95)
 _DIGITS = 4
+
+
+def damping_of(parts: list[Scored]) -> Damping | None:
+    """How far the logits of held-out parts want damping, before anything else is fitted on them."""
+    logits, labels, *_ = _together(parts)
+    return fit_damping(logits, labels)
 
 
 def calibrate(
@@ -77,12 +84,8 @@ def _pooled_temperature(logits: Floats, labels: Ints, groups: list[Ints]) -> flo
 
 def _known_scores(score: UncertaintyScore, logits: Floats, temperature: float, likeness: Floats | None) -> Floats:
     """How known each held-out view looks."""
-    if score == "energy":
-        return energy_scores(logits, temperature)
-    if score == "height":
-        return height_scores(logits)
-    if score == "max_softmax":
-        return np.asarray(softmax(logits, temperature).max(axis=1), np.float64)
+    if score in LOGIT_SCORES:
+        return LOGIT_SCORES[score](logits, temperature)
     if likeness is None:
         raise ValueError("the score 'distance' needs its values on the held-out views")
     return likeness

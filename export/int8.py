@@ -6,7 +6,6 @@ its run; what a service needs of it, calibration and samples, is its own, for ro
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from export.folder import new_bundle
 from export.manifest import GRAPH_NAME
 from export.operators import check_graph
 from export.quantize import QuantizationError, quantize
-from export.runtime import Graph, Inputs, measure_file, speedup
+from export.runtime import CORES, Graph, Inputs, measure_file, speedup
 from export.scores import Preparation, sample_images, score_parts
 from export.variants import size_limit_bytes
 from models.bundle import check_bundle
@@ -43,7 +42,6 @@ INT8_NAME = "model.int8.onnx"
 INT8_SAMPLES_NAME = "samples.int8.npz"
 #: Training photos whose values set the ranges; they are neither held out nor test photos.
 CALIBRATION_PHOTOS = 300
-_CORES = len(os.sched_getaffinity(0))
 _CARD_NAME = "card.md"
 
 
@@ -142,8 +140,8 @@ def _batches(dataset: Dataset, preparation: Preparation) -> Iterator[Inputs]:
 def _measure(
     folder: Path, manifest: Manifest, dataset: Dataset, table: LabelTable, preparation: Preparation, limit: int | None
 ) -> _Measured:
-    exact = Graph(folder / GRAPH_NAME, threads=_CORES)
-    fast = Graph(folder / INT8_NAME, threads=_CORES, computes="int8")
+    exact = Graph(folder / GRAPH_NAME, threads=CORES)
+    fast = Graph(folder / INT8_NAME, threads=CORES, computes="int8")
     held_out = parts_of(dataset, "validation", limit=limit)
     splits = sorted({row.split for row in dataset.rows} - {"train", "validation"})
     tests = [part for split in splits for part in parts_of(dataset, split, limit=limit)]

@@ -6,6 +6,7 @@ turned into float32 when the file is loaded) and the clock. Torch-free.
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,8 @@ from models.sections import Arithmetic, LatencyRow
 Outputs = dict[str, npt.NDArray[np.float32]]
 Ids = npt.NDArray[np.int64]
 
+#: Photos are put to all of them; only a clock wants one.
+CORES = len(os.sched_getaffinity(0))
 CURVE_BATCHES = (1, 2, 4, 8)
 _PAIR_BATCHES = (1, 4, 8)
 _WARM_UPS = 5

@@ -41,6 +41,7 @@ from models.calibration.sets import (
 )
 from models.calibration.unknowns import (
     FLAGGED_LIMIT,
+    LOGIT_SCORES,
     Auroc,
     ScoreChoice,
     auroc,
@@ -56,6 +57,7 @@ from models.calibration.unknowns import (
 __all__ = [
     "ECE_BINS",
     "FLAGGED_LIMIT",
+    "LOGIT_SCORES",
     "TEMPERATURE_RANGE",
     "Auroc",
     "CoverageCheck",

@@ -12,12 +12,12 @@ Radiology 1982.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from models.calibration.probabilities import Floats, Numbers
+from models.calibration.probabilities import Floats, Numbers, softmax
 
 FLAGGED_LIMIT = 0.05
 RESAMPLES = 1_000
@@ -40,6 +40,15 @@ def height_scores(logits: Numbers) -> Floats:
     """How far the highest of logits [..., C] lies above their mean."""
     values = np.asarray(logits, np.float64)
     return np.asarray(values.max(-1) - values.mean(-1), np.float64)
+
+
+#: The scores that need nothing but logits [..., C] and a temperature, by their manifest names and the simplest first. The height
+#: comes before the energy, which moves with what is added to every logit and tells nothing.
+LOGIT_SCORES: Mapping[str, Callable[[Numbers, float], Floats]] = {
+    PLAIN_SCORE: lambda logits, temperature: np.asarray(softmax(logits, temperature).max(-1), np.float64),
+    "height": lambda logits, _: height_scores(logits),
+    "energy": energy_scores,
+}
 
 
 def class_directions(features: Numbers, labels: Numbers, classes: int) -> Floats:
@@ -90,10 +99,9 @@ def auroc_interval(known: Numbers, unknown: Numbers, seed: int = 0, resamples: i
 
 @dataclass(frozen=True, slots=True)
 class ScoreChoice:
-    """The chosen score, its threshold on known subjects, and the AUROC of every score that was tried."""
+    """The chosen score, and the AUROC of every score that was tried."""
 
     score: str
-    threshold: float
     tried: dict[str, Auroc]
 
 
@@ -116,7 +124,7 @@ def choose_score(known: Mapping[str, Numbers], unknown: Mapping[str, Numbers], s
         tried[name] = Auroc(auroc(known[name], unknown[name]), (float(low), float(high)))
     rows = dict(zip(names, samples, strict=True))
     best = next(one for one in names if not any(np.quantile(rows[other] - rows[one], 0.025) > 0 for other in names))
-    return ScoreChoice(best, uncertain_threshold(known[best]), tried)
+    return ScoreChoice(best, tried)
 
 
 def _resampled(known: list[Numbers], unknown: list[Numbers], seed: int, resamples: int) -> list[Floats]:

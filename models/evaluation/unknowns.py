@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from models.calibration import (
+    LOGIT_SCORES,
     Auroc,
     Floats,
     ScoreChoice,
@@ -24,9 +25,6 @@ from models.calibration import (
     auroc_interval,
     choose_score,
     distance_scores,
-    energy_scores,
-    height_scores,
-    softmax,
 )
 from models.evaluation.faithfulness import Run
 from models.evaluation.items import Item, Part
@@ -88,15 +86,8 @@ def see(run: Run, items: Sequence[Item], size_px: int, fit: Fit, advance: Callab
 
 
 def scores_of(seen: Seen, temperature: float, directions: Floats | None) -> dict[str, Floats]:
-    """Every score of photos by its manifest name, the simplest first; the distance only where the classes' directions are known.
-
-    The height comes before the energy, which moves with what is added to every logit and tells nothing.
-    """
-    scores = {
-        "max_softmax": np.asarray(softmax(seen.logits, temperature).max(axis=1), np.float64),
-        "height": height_scores(seen.logits),
-        "energy": energy_scores(seen.logits, temperature),
-    }
+    """Every score of photos by its manifest name, the simplest first; the distance only where the classes' directions are known."""
+    scores = {name: score(seen.logits, temperature) for name, score in LOGIT_SCORES.items()}
     return scores if directions is None else scores | {"distance": distance_scores(seen.features, directions)}
 
 

@@ -84,7 +84,7 @@ def write_material(sources: Sources, out: Path, count: int = COUNT, seed: int = 
     for label, cut in subjects.items():
         rows += _paste_all(_drawn(cut, count, rng), training, label, "train", pasted, rng)
     rows += [_kept(one, label, "crop") for label in ("birds", "cars") for one in _drawn(subjects[label], count, rng)]
-    rows += _cut_all(_drawn(objects, count, rng), pasted)
+    rows += _cut_all(_drawn(objects, count, rng), NEITHER, "crop", pasted, "object")
     wholes = _subjects(birds.part("train", "whole"))
     rows += [_kept(one, "birds", "whole") for one in _drawn(wholes, count, rng)]
     rows += [_seen(scene, "train") for scene in of_domain(scenes, "train", ("birds", "cars", NEITHER))]
@@ -97,7 +97,8 @@ def write_material(sources: Sources, out: Path, count: int = COUNT, seed: int = 
     more = Random(seed + 1)
     for label, cut in subjects.items():
         rows += _paste_all(_drawn(cut, count, more), training, label, "train", pasted / "more", more)
-        rows += _look_around(_objects(_showing(scenes, label), label), label, count, pasted, more)
+        windows = _windows(_objects(_showing(scenes, label), label), count, more)
+        rows += _cut_all(windows, label, "whole", pasted, "window")
     return _write_index(out / INDEX_NAME, rows)
 
 
@@ -140,20 +141,18 @@ def _paste_all(
         yield _written(path, paste(subject.pixels(), back, draw), Row(path, label, split, subject.photo, "pasted"))
 
 
-def _look_around(subjects: Sequence[_Subject], label: str, count: int, folder: Path, rng: Random) -> Iterator[Row]:
-    """Windows around objects, at most `_WINDOWS` an object, each written as one photo."""
-    drawn = _drawn([one for one in subjects for _ in range(_WINDOWS)], count, rng)
-    for number, subject in enumerate(drawn):
-        if subject.box is not None:
-            window = replace(subject, box=window_around(subject.box, (rng.random(), rng.random(), rng.random())))
-            path = folder / "train" / label / f"window-{number:05}.webp"
-            yield _written(path, window.pixels(), Row(path, label, "train", subject.photo))
+def _windows(objects: Sequence[_Subject], count: int, rng: Random) -> list[_Subject]:
+    """Windows around objects, at most `_WINDOWS` an object."""
+    drawn = _drawn([one for one in objects for _ in range(_WINDOWS)], count, rng)
+    boxes = [window_around(one.box, (rng.random(), rng.random(), rng.random())) for one in drawn if one.box is not None]
+    return [replace(one, box=box) for one, box in zip(drawn, boxes, strict=True)]
 
 
-def _cut_all(subjects: Iterable[_Subject], folder: Path) -> Iterator[Row]:
+def _cut_all(subjects: Iterable[_Subject], label: str, framing: str, folder: Path, name: str) -> Iterator[Row]:
+    """Each subject cut out of its photo and written as one of its own."""
     for number, subject in enumerate(subjects):
-        path = folder / "train" / NEITHER / f"object-{number:05}.webp"
-        yield _written(path, subject.pixels(), Row(path, NEITHER, "train", subject.photo, "crop"))
+        path = folder / "train" / label / f"{name}-{number:05}.webp"
+        yield _written(path, subject.pixels(), Row(path, label, "train", subject.photo, framing))
 
 
 def _written(path: Path, pixels: Pixels, row: Row) -> Row:

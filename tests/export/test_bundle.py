@@ -118,7 +118,7 @@ def test_an_export_that_fails_leaves_nothing(
 def test_logits_are_damped_in_the_file_as_held_out_photos_ask(
     run: Path, photos: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundling, "fit_damping", lambda *_: Damping(0.5, 4.0))
+    monkeypatch.setattr(bundling, "damping_of", lambda *_: Damping(0.5, 4.0))
     folder = export_bundle(order(run, photos, tmp_path))
     assert check_bundle(folder) == []
     assert "height above their mean, in units of 4.00, to the power 0.50" in (folder / "card.md").read_text(

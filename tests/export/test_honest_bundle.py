@@ -38,7 +38,7 @@ def graph(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> ModelProto:
     """The graph of the trained run, which is not exported again."""
     proto = onnx.load(bundle / "model.onnx")
     monkeypatch.setattr(bundling, "export_graph", lambda *_: proto)
-    monkeypatch.setattr(bundling, "fit_damping", lambda *_: None)  # that graph damps nothing
+    monkeypatch.setattr(bundling, "damping_of", lambda *_: None)  # that graph damps nothing
     return proto
 
 
@@ -69,7 +69,7 @@ def test_a_run_that_set_classes_aside_chooses_its_own_score(
 def test_a_distance_is_compared_with_the_directions_that_the_bundle_stores(
     run: Path, photos: Path, more_photos: Path, graph: ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    choice = ScoreChoice("distance", 0.0, {"distance": Auroc(0.9, (0.8, 1.0))})
+    choice = ScoreChoice("distance", {"distance": Auroc(0.9, (0.8, 1.0))})
     monkeypatch.setattr(uncertainty, "choose", lambda *_: choice)
     partial = change_run(run, tmp_path / "run", held_out=1)
     folder = export_bundle(Order(partial, more_photos, tmp_path / "store", "three", "1.0.0", licence="CC0-1.0"))

@@ -98,7 +98,7 @@ def bundle(
     """What the export makes of the run beside its student; the graph is the one that was exported already."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundling, "export_graph", lambda *_: export_of("pma").proto)
-        patch.setattr(bundling, "fit_damping", lambda *_: None)  # that graph damps nothing
+        patch.setattr(bundling, "damping_of", lambda *_: None)  # that graph damps nothing
         order = Order(
             run,
             index,

@@ -24,6 +24,11 @@ from service.engine.bundle import Bundle
 from service.engine.tasks.selection import Selection
 
 PROBABILITY_DIGITS = 6
+#: What a reason says before the value of a score of the logits.
+_SAID = {
+    "height": "the best class stands above the mean of all by",
+    "energy": "the photo's energy score is",
+}
 
 Rows = npt.NDArray[np.float32]
 
@@ -129,12 +134,9 @@ class Reading:
             return UNSET, UNSET
         if self._fitted.score == "max_softmax":
             score, name = best, "the best class has probability"
-        elif self._fitted.score == "energy":
-            score = float(calibration.energy_scores(scores.logits, self._fitted.temperature).mean())
-            name = "the photo's energy score is"
-        elif self._fitted.score == "height":
-            score = float(calibration.height_scores(scores.logits).mean())
-            name = "the best class stands above the mean of all by"
+        elif self._fitted.score in _SAID:
+            score_of, name = calibration.LOGIT_SCORES[self._fitted.score], _SAID[self._fitted.score]
+            score = float(score_of(scores.logits, self._fitted.temperature).mean())
         elif scores.features is None or self._directions is None:
             return UNSET, UNSET
         else:

@@ -12,7 +12,7 @@ import pytest
 from models import calibration
 from models.calibration.unknowns import DIRECTIONS_NAME
 from models.manifest import BundleError
-from models.sections import Calibration
+from models.sections import Calibration, UncertaintyScore
 from service.answers import ClassifyAnswer, ImageSize, Parameters
 from service.engine import Engine
 from service.engine.backends.ort import OrtBackend
@@ -57,20 +57,26 @@ def test_the_rollup_holds_at_the_certainty_that_was_asked(tmp_path: Path, certai
     assert read(reading, [0, 2, 1], certainty=certainty).get("rollup", {}).get("level") == level
 
 
-def test_an_energy_is_compared_where_the_manifest_says_so(tmp_path: Path) -> None:
-    reading = make_reading(tmp_path, calibration=Calibration(score="energy", uncertain_below=5.0))
-    assert read(reading, [0, 9, 0])["uncertain"] is False
-    told = read(reading, [0, 4, 0])
-    assert told["uncertain"] is True
-    assert told["reason"] == "the photo's energy score is 4.036; 5.000 is certain enough"
-
-
-def test_a_height_is_compared_where_the_manifest_says_so(tmp_path: Path) -> None:
-    reading = make_reading(tmp_path, calibration=Calibration(score="height", uncertain_below=3.0))
-    assert read(reading, [0, 6, 0])["uncertain"] is False
-    told = read(reading, [5, 8, 5])
-    assert told["uncertain"] is True
-    assert told["reason"] == "the best class stands above the mean of all by 2.000; 3.000 is certain enough"
+@pytest.mark.parametrize(
+    ("score", "below", "known", "unknown", "reason"),
+    [
+        ("energy", 5.0, [0, 9, 0], [0, 4, 0], "the photo's energy score is 4.036; 5.000 is certain enough"),
+        (
+            "height",
+            3.0,
+            [0, 6, 0],
+            [5, 8, 5],
+            "the best class stands above the mean of all by 2.000; 3.000 is certain enough",
+        ),
+    ],
+)
+def test_the_score_is_compared_that_the_manifest_names(
+    tmp_path: Path, score: UncertaintyScore, below: float, known: list[float], unknown: list[float], reason: str
+) -> None:
+    reading = make_reading(tmp_path, calibration=Calibration(score=score, uncertain_below=below))
+    assert read(reading, known)["uncertain"] is False
+    told = read(reading, unknown)
+    assert (told["uncertain"], told["reason"]) == (True, reason)
 
 
 def make_distance_bundle(store: Path, directions: object = None) -> Path:
