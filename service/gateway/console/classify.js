@@ -21,13 +21,15 @@ export function Classify({ shared, isOpen }) {
   const { photo, served } = shared;
   const [wishes, setWishes] = useState(BLANK);
   const asking = useAsking();
+  const asked = useRef(null); // the photo that was last asked about
   const domain = wishes.domain ?? photo?.example?.domain ?? (served.decides ? "auto" : served.domains[0]?.name);
   const ask = (changes = {}) => {
     const wished = { ...wishes, domain, ...changes };
     setWishes({ ...wished, domain: "domain" in changes ? changes.domain : wishes.domain });
-    if (photo) asking.start(questionOf(photo, wished, served));
+    if (!photo) return;
+    asked.current = photo; // a wish may come before the effect below, whose question would take this one's place
+    asking.start(questionOf(photo, wished, served));
   };
-  const asked = useRef(null);
   useLayoutEffect(() => {
     asking.reset();
     asked.current = null;

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from service.gateway.keyring import KeyRing
 from service.keys import Scope, add_key
+from tests.bundles import solid_photo
 from tests.service.gateway.browsing import NEAR_PX, ConsolePage, find_chromium
 from tests.service.gateway.fake_bus import FakeBus
 from tests.service.gateway.serving import RunningGateway
@@ -109,6 +110,35 @@ def test_what_nothing_seems_to_know_may_be_answered_all_the_same(console: Consol
     assert faults_in_every_light(console, ".bench-answer") == []
     console.panel.get_by_role("button", name="Answer all the same").click()
     assert console.verdict() == "Northern Cardinal"
+
+
+CHOOSE_AT_ONCE = """async (bytes) => {
+  const files = new DataTransfer();
+  files.items.add(new File([new Uint8Array(bytes)], "bird.jpg", { type: "image/jpeg" }));
+  const input = document.querySelector("[role=tabpanel]:not([hidden]) input[type=file]");
+  const shown = new Promise((resolve) => {
+    new MutationObserver((_, watch) => {
+      const radio = document.querySelector("input[type=radio][value=birds]");
+      if (!radio) return;
+      watch.disconnect();
+      radio.click();
+      resolve();
+    }).observe(document.body, { childList: true, subtree: true });
+  });
+  input.files = files.files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+  await shown;
+}"""
+
+
+def test_a_wish_before_the_photo_is_painted_is_the_one_that_is_asked(console: ConsolePage) -> None:
+    with_tasks(console, "route", answers={})
+    asked: list[str] = []
+    console.page.on("request", lambda request: asked.append(request.url) if "/v1/classify" in request.url else None)
+    console.open()
+    console.page.evaluate(CHOOSE_AT_ONCE, list(solid_photo()))
+    assert console.verdict() == "Northern Cardinal"
+    assert ["domain=birds" in address for address in asked] == [True]
 
 
 def test_a_refused_model_is_listed_with_its_reason(console: ConsolePage) -> None:
