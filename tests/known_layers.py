@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from models.layers.aggregation import PairwiseSum, SoftSum
-from models.pma import PMAShape, PMAVisual, SelfAttention
+from models.layers.stages import SelfAttention
+from models.pma import PMAShape, PMAVisual
 
 
 def self_attention(text: bool) -> SelfAttention:

@@ -19,7 +19,7 @@ from export.onnx import trace
 from models.layers.phrases import PhraseEncoder
 from models.layers.region import component_box, largest_component, patch_mask, roll_out, zoom
 from models.layers.sampler import GRID, SparseSampler
-from models.pma import QueryRelation, look, mask_phrases, masked_softmax
+from models.layers.stages import QueryRelation, look, mask_phrases, masked_softmax
 from models.s3n import BASE, Peaks, attention_map, local_maxima, split_peaks, top_entropy
 from tests.known_layers import bare_stream, self_attention
 

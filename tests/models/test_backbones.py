@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from models.backbones import (
     EFFICIENTNET_LITE0,
+    EFFICIENTNET_LITE2,
     MOBILENET_V2,
     BackboneSpec,
     MobileNet,
@@ -25,7 +26,11 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.mark.parametrize(
     ("spec", "parameters"),
-    [(MOBILENET_V2, 2_223_872), (EFFICIENTNET_LITE0, 4_652_008 - 1_281_000)],
+    [
+        (MOBILENET_V2, 2_223_872),
+        (EFFICIENTNET_LITE0, 4_652_008 - 1_281_000),
+        (EFFICIENTNET_LITE2, 6_092_072 - 1_281_000),
+    ],
     ids=lambda value: value.name if isinstance(value, BackboneSpec) else "",
 )
 def test_a_backbone_has_the_published_number_of_parameters(spec: BackboneSpec, parameters: int) -> None:

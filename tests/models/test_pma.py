@@ -8,16 +8,8 @@ import torch
 from torch import nn
 
 from models.layers.phrases import PAD, UNKNOWN, PhraseEncoder
-from models.pma import (
-    PMA,
-    Part,
-    PMAShape,
-    PMAVisual,
-    QueryRelation,
-    look,
-    mask_phrases,
-    masked_softmax,
-)
+from models.layers.stages import QueryRelation, look, mask_phrases, masked_softmax
+from models.pma import PMA, Part, PMAShape, PMAVisual
 from models.pma_student import distillation_loss
 from tests.known_layers import bare_stream, self_attention
 

@@ -38,6 +38,12 @@ CARS_FINER = replace(
     ),
     blend=True,
 )
+CARS_DEEPER = replace(
+    plain.CARS,
+    backbone="efficientnet_lite2",
+    size_px=256,
+    schedule=replace(plain.CARS.schedule, sizes_px=(160,) * 6 + (192,) * 4 + (224,) * 4),
+)
 RAMS_TRANS_LARGE = replace(
     systems.RAMS_TRANS,
     size_px=224,
@@ -54,6 +60,7 @@ BASELINE_VIT_LARGE = replace(RAMS_TRANS_LARGE, system="plain", smoothing=0.1)
 RECIPES = {
     "cars_large": CARS_LARGE,
     "cars_finer": CARS_FINER,
+    "cars_deeper": CARS_DEEPER,
     "pma_student_large": STUDENT_LARGE,
     "rams_trans_large": RAMS_TRANS_LARGE,
     "baseline_vit_large": BASELINE_VIT_LARGE,
