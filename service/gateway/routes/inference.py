@@ -2,7 +2,7 @@
 
 A model of the protocol is a bundle, its version the bundle's. Each photo of a batch is a job of its own on the bundle's
 route of the bus, the same that `POST /v1/classify?model=` takes, so admission, deadlines and answers are the same.
-What goes in and comes out as tensors stands in `tensors.py`. Source: Open Inference Protocol v2, REST.
+What goes in and comes out stands in `inference_body.py`. Source: Open Inference Protocol v2, REST.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from service.bus.base import GatewayBus, Job, Outcome
 from service.catalog import ModelEntry, RouteInfo
 from service.errors import InvalidParameter, NotFound, UnsupportedMedia
 from service.gateway.exchange import Exchange, exchange_of
+from service.gateway.inference_body import OUTPUTS, Inference, read_inference, tabulate, write_inference
 from service.gateway.problems import INFERENCE_PATH
 from service.gateway.relay import await_outcomes, splice
 from service.gateway.router import Router
 from service.gateway.routes.health import can_serve
 from service.gateway.schema import AskSchema, merge_fields
-from service.gateway.tensors import IMAGE, OUTPUTS, PHOTO, Inference, read_inference, tabulate, write_inference
+from service.gateway.tensors import IMAGE, PHOTO
 from service.gateway.tiff import CHANNELS
 from service.gateway.uploads import UploadLimits, Way, read_raw, way_of
 from service.metrics import Metrics

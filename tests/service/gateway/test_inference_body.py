@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from service.answers import ClassifyAnswer, ImageSize, ModelRef, Prediction
 from service.errors import BadRequest, FieldmarkError, InvalidParameter, TooLarge, UnsupportedMedia
-from service.gateway.tensors import (
-    BATCH_LIMIT,
+from service.gateway.inference_body import (
     JSON_LIMIT_BYTES,
     OUTPUTS,
     Inference,
@@ -22,6 +21,7 @@ from service.gateway.tensors import (
     tabulate,
     write_inference,
 )
+from service.gateway.tensors import BATCH_LIMIT
 from service.gateway.tiff import wrap_rgb
 from tests.service.gateway.serving import JPEG
 
