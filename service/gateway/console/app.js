@@ -4,9 +4,9 @@ import { Ask } from "./ask.js";
 import { Classify } from "./classify.js";
 import { Failure } from "./failure.js";
 import { KeyForm } from "./key-form.js";
-import { html, render, useCallback, useEffect, useState } from "./library.js";
+import { html, render, useCallback, useEffect, useRef, useState } from "./library.js";
 import { Live } from "./live.js";
-import { close, listExamples } from "./photos.js";
+import { close, listExamples, photoOfExample } from "./photos.js";
 import { useDropsAndPastes } from "./picker.js";
 import { Point } from "./point.js";
 import { listServed } from "./service.js";
@@ -32,7 +32,9 @@ function App() {
   const [open, choose] = useOpenTab(tabs.map(([id]) => id));
 
   useEffect(() => void listExamples().then(setExamples, () => setExamples([])), []);
+  const turn = useRef(0); // counts what was chosen, so that an example that comes late takes no later choice's place
   const show = useCallback((next) => {
+    turn.current += 1;
     setPhotoProblem(null);
     scrollTo(0, 0); // to the photo: on a telephone the others are chosen from far below it
     setPhoto((before) => {
@@ -40,14 +42,25 @@ function App() {
       return next;
     });
   }, []);
+  const showExample = useCallback((example) => {
+    const mine = ++turn.current;
+    photoOfExample(example).then(
+      (next) => (mine === turn.current ? show(next) : close(next)),
+      (failure) => mine === turn.current && setPhotoProblem(failure),
+    );
+  }, []);
   const isOver = useDropsAndPastes((next) => {
     show(next);
     if (open === "live" && tasks.length) choose(tasks[0][0]);
   });
   const leave = () => show(null);
-  const shared = { served, photo, examples, onPhoto: show, onProblem: setPhotoProblem };
+  const shared = { served, photo, examples, onPhoto: show, onExample: showExample };
+  const skip = (event) => {
+    event.preventDefault(); // the address names the open tab
+    document.getElementById("main").focus();
+  };
   return html`
-    <a class="skip" href="#main">Skip to the content</a>
+    <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <header class="top">
       <a class="brand" href="/" onClick=${(event) => { event.preventDefault(); leave(); }} aria-label="Fieldmark: begin anew">
         <img src="/console/mark.svg" alt="" width="32" height="32" /><span>Fieldmark</span>
@@ -75,9 +88,15 @@ function App() {
 function useServed() {
   const [served, setServed] = useState(null);
   const [problem, setProblem] = useState(null);
+  const turn = useRef(0);
   const load = useCallback(() => {
-    setProblem(null);
-    listServed().then(setServed, setProblem);
+    const mine = ++turn.current;
+    const settle = (found, failure) => {
+      if (mine !== turn.current) return;
+      if (found) setServed(found);
+      setProblem(failure);
+    };
+    listServed().then((found) => settle(found, null), (failure) => settle(null, failure));
   }, []);
   useEffect(load, []);
   useEffect(() => {

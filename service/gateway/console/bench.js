@@ -12,7 +12,7 @@ import { Stage } from "./stage.js";
  * asked and answered.
  */
 export function Bench({ shared, asking, overlays, note, welcome, children }) {
-  const { photo, examples, onPhoto, onProblem } = shared;
+  const { photo, examples, onPhoto, onExample } = shared;
   if (!photo) return html`<${Welcome} ...${welcome} ...${shared} />`;
   const { answer, question, phase } = asking;
   return html`
@@ -20,7 +20,7 @@ export function Bench({ shared, asking, overlays, note, welcome, children }) {
     <div class="bench">
       <div class="bench-photo">
         <${Stage} photo=${photo} overlays=${overlays} size=${answer?.image} isBusy=${phase === "busy"} note=${note} />
-        <${Others} examples=${examples} photo=${photo} onPhoto=${onPhoto} onProblem=${onProblem} />
+        <${Others} examples=${examples} photo=${photo} onPhoto=${onPhoto} onExample=${onExample} />
         ${question && html`<${Reproduce} question=${question} answer=${answer} />`}
       </div>
       <div class="bench-answer">${children}</div>

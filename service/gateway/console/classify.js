@@ -14,7 +14,9 @@ const PATH = "/v1/classify";
 const CERTAINTIES = [0.5, 0.8, 0.9, 0.95, 0.99];
 const TEXT_LIMIT = 4000;
 const EXPRESSION_LIMIT = 2000;
-const BLANK = { domain: null, model: "", text: "", expression: "", candidates: "", certainty: 0.9, explain: true, force: false };
+/** What is said of one photo, and of no other. */
+const UNSAID = { text: "", expression: "", force: false };
+const BLANK = { ...UNSAID, domain: null, model: "", candidates: "", certainty: 0.9, explain: true };
 
 /** The panel of the task; it asks about a photo when it `isOpen`. */
 export function Classify({ shared, isOpen }) {
@@ -22,27 +24,29 @@ export function Classify({ shared, isOpen }) {
   const [wishes, setWishes] = useState(BLANK);
   const asking = useAsking();
   const asked = useRef(null); // the photo that was last asked about
-  const domain = wishes.domain ?? photo?.example?.domain ?? (served.decides ? "auto" : served.domains[0]?.name);
-  const ask = (changes = {}) => {
-    const wished = { ...wishes, domain, ...changes };
-    setWishes({ ...wished, domain: "domain" in changes ? changes.domain : wishes.domain });
-    if (!photo) return;
+  const fitting = served.domains.find(({ name }) => name === photo?.example?.domain)?.name;
+  const domainOf = (wished) => wished.domain ?? fitting ?? (served.decides ? "auto" : served.domains[0]?.name);
+  const anew = (wished) => ({ ...wished, ...UNSAID, ...(fitting && { domain: null, model: "" }) });
+  const send = (wished) => {
     asked.current = photo; // a wish may come before the effect below, whose question would take this one's place
-    asking.start(questionOf(photo, wished, served));
+    asking.start(questionOf(photo, { ...wished, domain: domainOf(wished) }, served));
+  };
+  const ask = (changes = {}) => {
+    const wished = { ...wishes, ...changes };
+    setWishes(wished);
+    if (photo) send(wished);
   };
   useLayoutEffect(() => {
     asking.reset();
     asked.current = null;
-    if (photo?.example?.domain) setWishes((before) => ({ ...before, domain: null, model: "" }));
+    setWishes(anew);
   }, [photo]);
   useEffect(() => {
-    if (!isOpen || !photo || asked.current === photo) return;
-    asked.current = photo;
-    const fitting = photo.example?.domain ? { domain: photo.example.domain, model: "" } : { domain };
-    asking.start(questionOf(photo, { ...wishes, ...fitting }, served));
+    if (isOpen && photo && asked.current !== photo) send(anew(wishes));
   }, [photo, isOpen]);
 
-  const { answer, problem, phase } = asking;
+  const { answer, problem, phase, question } = asking;
+  const domain = domainOf(wishes);
   const overlays = useMemo(() => (answer ? explained(answer) : NOTHING), [answer]);
   const entry = answer && served.models.find(({ name, version }) => name === answer.model.name && version === answer.model.version);
   const labels = useLabels(entry?.domain);
@@ -52,12 +56,12 @@ export function Classify({ shared, isOpen }) {
       <${DomainChoice} served=${served} domain=${domain} onChoose=${(name) => ask({ domain: name, model: "", force: false })} />
       <div class="outcome" aria-live="polite" aria-busy=${phase === "busy"}>
         ${problem && html`<${Failure} problem=${problem} onRetry=${() => ask()} />`}
-        ${problem?.type === "no-known-subject" && html`
+        ${problem?.type === "no-known-subject" && !valueOf(question, "expression") && html`
           <button type="button" class="button" onClick=${() => ask({ force: true })}>Answer all the same</button>`}
-        ${answer && html`<${Verdict} answer=${answer} entry=${entry} labels=${labels} certainty=${wishes.certainty} />`}
+        ${answer && html`<${Verdict} answer=${answer} entry=${entry} labels=${labels} certainty=${Number(valueOf(question, "certainty") ?? BLANK.certainty)} />`}
         ${!answer && !problem && html`<div class="card waiting">Looking …</div>`}
       </div>
-      <${Wishes} wishes=${wishes} domain=${domain} served=${served} onAsk=${ask} />
+      <${Wishes} photo=${photo} wishes=${wishes} domain=${domain} served=${served} onAsk=${ask} />
     <//>`;
 }
 
@@ -72,6 +76,11 @@ function questionOf(photo, { domain, model, text, expression, candidates, certai
     ["explain", explain],
     ["force", force],
   ]);
+}
+
+/** What a question says in a field, if it has that field. */
+function valueOf(question, field) {
+  return question.fields.find(([name]) => name === field)?.[1];
 }
 
 function welcomeOf(served) {
@@ -108,10 +117,14 @@ function DomainChoice({ served, domain, onChoose }) {
     </fieldset>`;
 }
 
-function Wishes({ wishes, domain, served, onAsk }) {
+function Wishes({ photo, wishes, domain, served, onAsk }) {
   const [text, setText] = useState(wishes.text);
   const [expression, setExpression] = useState(wishes.expression);
   const [candidates, setCandidates] = useState(wishes.candidates);
+  useLayoutEffect(() => {
+    setText(UNSAID.text);
+    setExpression(UNSAID.expression);
+  }, [photo]);
   const models = modelsFor(served, "classify").filter((model) => domain === "auto" || model.domain === domain);
   const readsText = models.some((model) => model.reads_text);
   const submit = (event) => {

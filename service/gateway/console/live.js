@@ -47,22 +47,24 @@ function useFigures(isOpen) {
   useEffect(() => {
     if (!isOpen) return undefined;
     const controller = new AbortController();
-    let before = null;
-    const take = async () => {
-      if (document.hidden) return;
+    let [before, timer] = [null, null];
+    const read = async () => {
+      const now = { figures: await readFigures(controller.signal), at: performance.now() };
+      const earlier = before;
+      before = now;
+      setState((state) => extend(state, earlier, now));
+    };
+    const go = async () => { // one reading after another: two at once would tell of no time between them
       try {
-        const now = { figures: await readFigures(controller.signal), at: performance.now() };
-        const earlier = before;
-        before = now;
-        setState((state) => extend(state, earlier, now));
+        if (!document.hidden) await read();
       } catch (problem) {
         if (!controller.signal.aborted) setState((state) => ({ ...state, problem }));
       }
+      if (!controller.signal.aborted) timer = setTimeout(go, EVERY_MS);
     };
-    take();
-    const timer = setInterval(take, EVERY_MS);
+    go();
     return () => {
-      clearInterval(timer);
+      clearTimeout(timer);
       controller.abort();
     };
   }, [isOpen]);

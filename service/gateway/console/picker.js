@@ -1,7 +1,7 @@
 // Ways to a photo: drop it, paste it, choose a file, take one with the camera, or one of the examples.
 
 import { html, useEffect, useRef, useState } from "./library.js";
-import { ACCEPTED, fileOf, photoOfExample, photoOfFile } from "./photos.js";
+import { ACCEPTED, fileOf, photoOfFile } from "./photos.js";
 import { Credit } from "./stage.js";
 
 /** Lets a file be dropped anywhere on the page, or pasted; tells whether one is held above it. */
@@ -10,6 +10,7 @@ export function useDropsAndPastes(onPhoto) {
   const latest = useRef(onPhoto);
   latest.current = onPhoto;
   useEffect(() => {
+    let isOwn = false; // the page's own photos are files to the browser, too
     const take = (event, transfer) => {
       const file = fileOf(transfer);
       if (!file) return;
@@ -17,14 +18,23 @@ export function useDropsAndPastes(onPhoto) {
       latest.current(photoOfFile(file));
     };
     const listeners = {
-      paste: (event) => take(event, event.clipboardData),
+      paste: (event) => {
+        if (!isForField(event, event.clipboardData)) take(event, event.clipboardData);
+      },
+      dragstart: () => {
+        isOwn = true;
+      },
+      dragend: () => {
+        isOwn = false;
+      },
       drop: (event) => {
         setOver(false);
+        if (isForField(event, event.dataTransfer)) return;
         event.preventDefault(); // else the browser would leave the page for the file
-        take(event, event.dataTransfer);
+        if (!isOwn) take(event, event.dataTransfer);
       },
       dragover: (event) => {
-        if (!event.dataTransfer?.types.includes("Files")) return;
+        if (isOwn || !event.dataTransfer?.types.includes("Files")) return;
         event.preventDefault();
         setOver(true);
       },
@@ -40,8 +50,13 @@ export function useDropsAndPastes(onPhoto) {
   return isOver;
 }
 
+/** Whether text is put into a field: some programs give a picture of it as well. */
+function isForField(event, transfer) {
+  return Boolean(event.target.closest?.("input, textarea") && transfer?.types.includes("text/plain"));
+}
+
 /** The first thing on the page: a place to drop a photo, and the examples. */
-export function Welcome({ title, text, examples, onPhoto, onProblem }) {
+export function Welcome({ title, text, examples, onPhoto, onExample }) {
   return html`
     <section class="welcome">
       <div class="welcome-head">
@@ -54,16 +69,16 @@ export function Welcome({ title, text, examples, onPhoto, onProblem }) {
         <p class="dropzone-hint">or paste one from the clipboard</p>
         <div class="dropzone-ways"><${FileButtons} onPhoto=${onPhoto} /></div>
       </div>
-      ${examples.length > 0 && html`<${Examples} examples=${examples} onPhoto=${onPhoto} onProblem=${onProblem} heading="Or try one of these" />`}
+      ${examples.length > 0 && html`<${Examples} examples=${examples} onExample=${onExample} heading="Or try one of these" />`}
     </section>`;
 }
 
 /** Another photo in place of the one on the stage. */
-export function Others({ examples, photo, onPhoto, onProblem }) {
+export function Others({ examples, photo, onPhoto, onExample }) {
   return html`
     <section class="others" aria-label="Another photo">
       <div class="others-ways"><${FileButtons} onPhoto=${onPhoto} isSmall=${true} /></div>
-      <${Examples} examples=${examples} photo=${photo} onPhoto=${onPhoto} onProblem=${onProblem} />
+      <${Examples} examples=${examples} photo=${photo} onExample=${onExample} />
     </section>`;
 }
 
@@ -84,12 +99,16 @@ function FileButtons({ onPhoto, isSmall }) {
     </label>`;
 }
 
-function Examples({ examples, photo, onPhoto, onProblem, heading }) {
-  const choose = (example) => photoOfExample(example).then(onPhoto, onProblem);
+function Examples({ examples, photo, onExample, heading }) {
   const row = useRef(null);
   useEffect(() => {
-    const chosen = row.current.querySelector("[aria-pressed=true]");
-    if (chosen) row.current.scrollLeft = chosen.offsetLeft + (chosen.offsetWidth - row.current.clientWidth) / 2;
+    const list = row.current;
+    const observer = new ResizeObserver(() => { // also when the tab opens: before that nothing has a place
+      const chosen = list.querySelector("[aria-pressed=true]");
+      if (chosen) list.scrollLeft = chosen.offsetLeft + (chosen.offsetWidth - list.clientWidth) / 2;
+    });
+    observer.observe(list);
+    return () => observer.disconnect();
   }, [photo]);
   return html`
     <div class="examples">
@@ -97,7 +116,7 @@ function Examples({ examples, photo, onPhoto, onProblem, heading }) {
       <ul ref=${row}>
         ${examples.map((example) => html`
           <li>
-            <button type="button" class="example" title=${example.title} aria-pressed=${photo?.example?.file === example.file} onClick=${() => choose(example)}>
+            <button type="button" class="example" title=${example.title} aria-pressed=${photo?.example?.file === example.file} onClick=${() => onExample(example)}>
               <img src=${example.url} alt="" loading="lazy" />
               <span>${example.title}</span>
             </button>

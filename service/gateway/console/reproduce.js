@@ -1,6 +1,6 @@
 // "Do it yourself": the commands that ask again what was just asked, and the answer as it came, each to be copied.
 
-import { html, useState } from "./library.js";
+import { html, useEffect, useState } from "./library.js";
 import { curlOf, pythonOf } from "./recipes.js";
 
 const SHOWN_MS = 2000;
@@ -14,7 +14,7 @@ export function Reproduce({ question, answer }) {
     ...(answer ? [["json", "Answer", () => JSON.stringify(answer, null, 2)]] : []),
   ];
   const [chosen, setChosen] = useState("curl");
-  const [, name, write, needs] = ways.find(([way]) => way === chosen) ?? ways[0];
+  const [shown, name, write, needs] = ways.find(([way]) => way === chosen) ?? ways[0];
   const text = write();
   return html`
     <section class="card reproduce" aria-label="Do it yourself">
@@ -22,27 +22,31 @@ export function Reproduce({ question, answer }) {
         <h2 class="card-title">Do it yourself</h2>
         <div class="segments" role="group" aria-label="Language">
           ${ways.map(([way, title]) => html`
-            <button type="button" aria-pressed=${way === chosen} onClick=${() => setChosen(way)}>${title}</button>`)}
+            <button type="button" aria-pressed=${way === shown} onClick=${() => setChosen(way)}>${title}</button>`)}
         </div>
       </div>
       <div class="code">
         <pre tabindex="0" aria-label=${name}><code>${text}</code></pre>
-        <${Copy} text=${text} />
+        <${Copy} key=${shown} text=${text} />
       </div>
       ${needs && html`<p class="small">${needs}</p>`}
     </section>`;
 }
 
 function Copy({ text }) {
-  const [state, setState] = useState("Copy");
+  const [{ state, at }, setState] = useState({ state: "Copy" });
+  useEffect(() => {
+    if (!at) return undefined;
+    const timer = setTimeout(() => setState({ state: "Copy" }), SHOWN_MS);
+    return () => clearTimeout(timer);
+  }, [at]);
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text);
-      setState("Copied");
+      setState({ state: "Copied", at: performance.now() });
     } catch {
-      setState("Select it by hand"); // a browser may forbid it
+      setState({ state: "Select it by hand", at: performance.now() }); // a browser may forbid it
     }
-    setTimeout(() => setState("Copy"), SHOWN_MS);
   };
   return html`<button type="button" class="button small copy" onClick=${copy}><span aria-live="polite">${state}</span></button>`;
 }

@@ -6,13 +6,14 @@ it loads. What is on the page, the tests say.
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, expect, sync_playwright
 
 #: The first draws as the others do, but without a window around each page, which would take as long as the page itself.
 CHROMIUM_NAMES = ("chromium-headless-shell", "chromium", "google-chrome")
@@ -76,6 +77,32 @@ class ConsolePage:
         """Wait for an answer and give its headline."""
         return self.panel.locator(".verdict h2").inner_text()
 
+    def pretend(self, *tasks: str, **answers: Any) -> None:
+        """Let the page believe that models for these tasks are served, and what `/v1/` and a name answers."""
+
+        def add_models(route: Route) -> None:
+            body = route.fetch().json()
+            like = body["models"][0]
+            body["models"] += [like | {"name": task, "task": task, "domain": None, "levels": []} for task in tasks]
+            route.fulfill(json=body)
+
+        self.page.route("**/v1/models", add_models)
+        for name, answer in answers.items():
+            self.page.route(f"**/v1/{name}*", functools.partial(_reply, answer))
+
+    def hold(self, address: str, resource_type: str = "fetch") -> list[Route]:
+        """Keep what is asked for at an address from its answer; what is kept is in the list, and can go on from there."""
+        held: list[Route] = []
+
+        def keep(route: Route) -> None:
+            if route.request.resource_type == resource_type:
+                held.append(route)
+            else:
+                route.continue_()
+
+        self.page.route(address, keep)
+        return held
+
     def faults(self, within: str = "html") -> list[str]:
         """What axe finds against accessibility, by rule and place, on all of the page or in a part that a selector names.
 
@@ -100,3 +127,7 @@ class ConsolePage:
     def _check(self, request: Request) -> None:
         if not request.url.startswith((self.url, "blob:")):
             self.complaints.append(f"loads from elsewhere: {request.url}")
+
+
+def _reply(answer: dict[str, Any], route: Route) -> None:
+    route.fulfill(json=answer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,6 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from service.gateway.keyring import KeyRing
 from service.keys import Scope, add_key
-from tests.bundles import solid_photo
 from tests.service.gateway.browsing import NEAR_PX, ConsolePage, find_chromium
 from tests.service.gateway.fake_bus import FakeBus
 from tests.service.gateway.serving import RunningGateway
@@ -112,35 +110,6 @@ def test_what_nothing_seems_to_know_may_be_answered_all_the_same(console: Consol
     assert console.verdict() == "Northern Cardinal"
 
 
-CHOOSE_AT_ONCE = """async (bytes) => {
-  const files = new DataTransfer();
-  files.items.add(new File([new Uint8Array(bytes)], "bird.jpg", { type: "image/jpeg" }));
-  const input = document.querySelector("[role=tabpanel]:not([hidden]) input[type=file]");
-  const shown = new Promise((resolve) => {
-    new MutationObserver((_, watch) => {
-      const radio = document.querySelector("input[type=radio][value=birds]");
-      if (!radio) return;
-      watch.disconnect();
-      radio.click();
-      resolve();
-    }).observe(document.body, { childList: true, subtree: true });
-  });
-  input.files = files.files;
-  input.dispatchEvent(new Event("change", { bubbles: true }));
-  await shown;
-}"""
-
-
-def test_a_wish_before_the_photo_is_painted_is_the_one_that_is_asked(console: ConsolePage) -> None:
-    with_tasks(console, "route", answers={})
-    asked: list[str] = []
-    console.page.on("request", lambda request: asked.append(request.url) if "/v1/classify" in request.url else None)
-    console.open()
-    console.page.evaluate(CHOOSE_AT_ONCE, list(solid_photo()))
-    assert console.verdict() == "Northern Cardinal"
-    assert ["domain=birds" in address for address in asked] == [True]
-
-
 def test_a_refused_model_is_listed_with_its_reason(console: ConsolePage) -> None:
     console.open("live")
     row = console.panel.get_by_role("row").filter(has_text="broken 0.1.0")
@@ -187,24 +156,6 @@ def test_tasks_that_nothing_does_have_no_tab(console: ConsolePage) -> None:
     expect(console.page.get_by_role("tab", name="Identify")).to_have_attribute("aria-selected", "true")
 
 
-def reply(answer: dict[str, Any], route: Route) -> None:
-    route.fulfill(json=answer)
-
-
-def with_tasks(console: ConsolePage, *tasks: str, answers: dict[str, Any]) -> None:
-    """Let the page believe that models for these tasks are served, and what they answer."""
-
-    def add_models(route: Route) -> None:
-        body = route.fetch().json()
-        like = body["models"][0]
-        body["models"] += [like | {"name": task, "task": task, "domain": None, "levels": []} for task in tasks]
-        route.fulfill(json=body)
-
-    console.page.route("**/v1/models", add_models)
-    for path, answer in answers.items():
-        console.page.route(f"**{path}*", functools.partial(reply, answer))
-
-
 def test_what_is_pointed_at_is_framed(console: ConsolePage) -> None:
     box = {"x": 64.0, "y": 50.0, "width": 100.0, "height": 75.0}
     results = [
@@ -212,7 +163,7 @@ def test_what_is_pointed_at_is_framed(console: ConsolePage) -> None:
         {"expression": "a red car", "found": False, "score": 0.04, "reason": "the photo seems to show no such thing"},
     ]
     image = {"width": 258, "height": 201}
-    with_tasks(console, "ground", answers={"/v1/ground": {"results": results, "image": image, "model": {}}})
+    console.pretend("ground", ground={"results": results, "image": image, "model": {}})
     console.open("point")
     console.choose_example("White pelican")
     console.panel.get_by_label("One description a line").fill("the bird\na red car")
@@ -233,7 +184,7 @@ def test_what_is_pointed_at_is_framed(console: ConsolePage) -> None:
 def test_a_question_is_answered_with_the_cells_that_were_read(console: ConsolePage) -> None:
     kept = {"rows": 2, "columns": 2, "values": [1, 0, 0, 1]}
     told = {"answers": [{"answer": "orange", "probability": 0.7}], "kept": kept, "image": {"width": 258, "height": 201}}
-    with_tasks(console, "answer", answers={"/v1/answer": told})
+    console.pretend("answer", answer=told)
     console.open("ask")
     console.choose_example("White pelican")
     console.panel.get_by_role("button", name="Ask", exact=True).click()
@@ -304,3 +255,70 @@ def test_the_colours_are_the_systems_until_a_person_chooses(console: ConsolePage
     console.open()
     console.page.reload()
     assert console.page.evaluate(background) == dark
+
+
+def test_a_browser_that_stores_nothing_is_served_all_the_same(console: ConsolePage) -> None:
+    console.page.add_init_script(
+        "Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('no', 'SecurityError'); } })"
+    )
+    console.open()
+    console.choose_example("White pelican")
+    assert console.verdict() == "Northern Cardinal"
+
+
+def test_what_a_person_reads_stays_while_the_service_is_asked_again(console: ConsolePage) -> None:
+    problem = {
+        "type": "not-ready",
+        "title": "Not ready",
+        "status": 503,
+        "detail": "Models are loaded.",
+        "instance": "7",
+    }
+    headers = {"retry-after": "1", "content-type": "application/problem+json"}
+    console.page.route(
+        "**/v1/models", lambda route: route.fulfill(status=503, headers=headers, body=json.dumps(problem))
+    )
+    console.page.goto(console.url)
+    alert = console.page.get_by_role("alert")
+    alert.evaluate("alert => { alert.dataset.seen = true; }")
+    with console.page.expect_response("**/v1/models"):
+        pass
+    with console.page.expect_response("**/v1/models"):
+        pass
+    expect(alert).to_have_attribute("data-seen", "true")
+    console.page.unroute("**/v1/models")
+    console.page.get_by_role("tablist").wait_for()
+    expect(alert).to_have_count(0)
+
+
+def test_one_reading_of_the_figures_follows_the_other(console: ConsolePage) -> None:
+    console.page.clock.install()
+    console.open()
+    held = console.hold("**/v1/stats")
+    with console.page.expect_request("**/v1/stats"):
+        console.page.get_by_role("tab", name="Service").click()
+    console.page.clock.run_for(10_000)
+    assert len(held) == 1
+    with console.page.expect_request("**/v1/stats"):
+        held[0].continue_()
+        expect(console.panel.locator(".tile").last).to_contain_text("1")
+        console.page.clock.run_for(2_000)
+
+
+def test_the_way_past_the_head_leaves_the_tab_open(console: ConsolePage) -> None:
+    console.open("live")
+    console.page.get_by_role("link", name="Skip to the content").focus()
+    console.page.keyboard.press("Enter")
+    expect(console.page.locator("main")).to_be_focused()
+    expect(console.page.get_by_role("tab", name="Service")).to_have_attribute("aria-selected", "true")
+    assert console.page.url.endswith("#live")
+
+
+def test_commands_are_shown_where_there_is_no_answer_any_more(console: ConsolePage) -> None:
+    console.open()
+    console.choose_example("White pelican")
+    console.panel.get_by_role("button", name="Answer", exact=True).click()
+    console.page.route("**/v1/classify*", lambda route: route.abort())
+    console.panel.get_by_role("button", name="Ask again").click()
+    expect(console.panel.get_by_role("button", name="curl")).to_have_attribute("aria-pressed", "true")
+    expect(console.panel.locator(".code code")).to_contain_text("curl")

@@ -223,6 +223,7 @@ def test_words_are_told_of_and_what_became_of_them(console: ConsolePage) -> None
     again.click()
     expect(console.panel.locator(".note").first).to_contain_text("It went by your words, too: red crown.")
     console.panel.get_by_role("radio", name="Colours").check(force=True)
+    expect(console.panel.locator(".origin")).to_contain_text("Answered by pma 1.0.0")
     expect(console.panel.locator(".note").first).to_contain_text("It went by your words, too: red crown.")
     expect(console.panel.locator(".marks li")).to_have_count(3)
     assert console.faults(".bench") == []
@@ -248,6 +249,7 @@ def test_a_bad_photo_is_refused_in_plain_words(console: ConsolePage, name: str, 
 
 def test_all_can_be_done_from_the_keyboard(console: ConsolePage) -> None:
     console.open()
+    console.panel.locator(".example").first.wait_for()
     keyboard = console.page.keyboard
     keyboard.press("Tab")
     expect(console.page.get_by_role("link", name="Skip to the content")).to_be_focused()

@@ -66,3 +66,59 @@ def test_the_photo_is_in_sight_once_it_was_chosen(console: ConsolePage) -> None:
     for title in ("Cup of coffee", "Kingfisher"):
         console.choose_example(title)
         expect(console.panel.get_by_role("img", name=f"The photo: {title}")).to_be_in_viewport(ratio=1)
+
+
+def test_an_example_that_comes_late_takes_no_later_photos_place(console: ConsolePage) -> None:
+    held = console.hold("**/console/examples/white_pelican.jpg")
+    console.open()
+    with console.page.expect_request(lambda request: request.resource_type == "fetch" and "pelican" in request.url):
+        console.choose_example("White pelican")
+    console.choose_example("Kingfisher")
+    console.verdict()
+    with console.page.expect_response("**/console/examples/white_pelican.jpg"):
+        held[0].continue_()
+    console.page.evaluate("new Promise((resolve) => setTimeout(resolve))")  # whatever it leads to has come
+    expect(console.panel.locator(".caption-name")).to_have_text("Kingfisher")
+
+
+def test_a_text_is_pasted_as_a_text_though_its_picture_comes_with_it(console: ConsolePage) -> None:
+    console.open()
+    console.upload("bird.jpg", JPEG)
+    console.verdict()
+    kept = console.panel.get_by_label("What does it look like?").evaluate(
+        """(field, bytes) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], "image.png", { type: "image/png" }));
+            transfer.setData("text/plain", "red crown");
+            return field.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true, cancelable: true }));
+        }""",
+        list(JPEG),
+    )
+    assert kept, "the browser puts the text in"
+    expect(console.panel.locator(".caption-name")).to_have_text("bird.jpg")
+
+
+def test_the_pages_own_photo_is_no_new_one(console: ConsolePage) -> None:
+    console.open()
+    console.choose_example("White pelican")
+    console.verdict()
+    console.panel.get_by_role("img", name="The photo: White pelican").evaluate(
+        """(photo, bytes) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], "image.jpg", { type: "image/jpeg" }));
+            for (const name of ["dragstart", "dragover", "drop", "dragend"])
+                photo.dispatchEvent(new DragEvent(name, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+        }""",
+        list(JPEG),
+    )
+    expect(console.panel.locator(".caption-name")).to_have_text("White pelican")
+    expect(console.page.locator(".drop-veil")).to_have_count(0)
+
+
+def test_the_chosen_example_is_in_sight_in_every_tab(console: ConsolePage) -> None:
+    console.pretend("ground")
+    console.open()
+    console.choose_example("Cup of coffee")
+    console.verdict()
+    console.page.get_by_role("tab", name="Point").click()
+    expect(console.panel.locator(".others .example[aria-pressed=true]")).to_be_in_viewport(ratio=1)
