@@ -174,6 +174,8 @@ class Dispatcher:
         now = self._clock()
         ticket = self._take_from(worker, number, now)
         if ticket is not None:
+            if ticket.suspect:
+                self._recovery.remember(ticket, now)
             if ticket.settle is not None:
                 self._settle(ticket, self._admission.turn_away(ticket.job, now))
             self._release_all(now)
@@ -271,13 +273,14 @@ class Dispatcher:
 
     def _may_retry(self, ticket: Ticket) -> bool:
         """Whether a job that lost its worker gets another attempt; otherwise it is answered."""
-        if ticket.settle is None:
-            return False
-        if ticket.attempts >= self._attempts_limit:
+        if ticket.settle is not None and ticket.attempts < self._attempts_limit:
+            self.counters.retried += 1
+            return True
+        if ticket.suspect:
+            self._recovery.remember(ticket, self._clock())
+        if ticket.settle is not None:
             self._settle(ticket, Internal(f"the request was lost {ticket.attempts} times, the limit is reached"))
-            return False
-        self.counters.retried += 1
-        return True
+        return False
 
     def _regroup(self) -> None:
         self.hellos = tuple(worker.hello for worker in self._workers)
@@ -306,7 +309,7 @@ class Dispatcher:
         for worker in self._workers:
             if ticket.number in worker.held:
                 worker.link.cancel(ticket.number)
-                if isinstance(answer, DeadlineExceeded):
+                if ticket.suspect and isinstance(answer, DeadlineExceeded):
                     self._recovery.release(worker)
 
     def _settle(self, ticket: Ticket, answer: Outcome | FieldmarkError | None) -> None:

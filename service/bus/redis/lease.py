@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from redis.exceptions import RedisError
 
-from service.bus.redis.clients import BlockingClient
+from service.bus.redis.clients import BlockingClient, Command
 from service.logs import get_logger
 
 RENEWALS_PER_LEASE = 3
@@ -24,17 +24,24 @@ log = get_logger()
 class Lease:
     """Keeps `keys` alive for `seconds` at a time from `keep` on; `over` is set when it has ended.
 
-    `ahead_s` is by how many seconds Redis's clock is ahead of `clock`, which gives monotonic ones.
+    Each renewal also runs the command `again`. `ahead_s` is by how many seconds Redis's clock is ahead of `clock`, which gives monotonic ones.
 
     Raises:
         RedisError: Redis does not tell its time.
     """
 
-    def __init__(self, client: BlockingClient, keys: Sequence[str], seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        client: BlockingClient,
+        keys: Sequence[str],
+        again: Command,
+        seconds: float,
+        clock: Callable[[], float],
+    ) -> None:
         self.over = threading.Event()
         self.ms = int(seconds * 1000)
         self._client = client
-        self._keys = keys
+        self._renewal = [*(("PEXPIRE", key, self.ms) for key in keys), again]
         self._seconds = seconds
         self._clock = clock
         self._keeper = threading.Thread(target=self._renew, name="lease", daemon=True)
@@ -67,12 +74,12 @@ class Lease:
     def _renew(self) -> None:
         while not self.over.wait(self._seconds / RENEWALS_PER_LEASE):
             try:
-                is_kept = all(self._client.run_all([("PEXPIRE", key, self.ms) for key in self._keys]))
+                *kept, _ = self._client.run_all(self._renewal)
                 self._learn_time()
             except RedisError as error:
                 self.lose(error)
             else:
-                if not is_kept:
+                if not all(kept):
                     self.give_up()
 
     def _learn_time(self) -> None:

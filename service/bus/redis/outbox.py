@@ -160,6 +160,9 @@ class Outbox:
         elif holder is not None:
             await self._client.run_all(_removal(sent))
             self._unread(sent.request)
+        else:  # a worker answers before it lets its entry go, so the answer, if there is one, stands before this word
+            missing = ("XADD", wire.answers_key(self._gateway), "NOMKSTREAM", "*", wire.MISSING, sent.request.id)
+            await self._client.run_all([*_removal(sent), wire.anyway(*missing)])
 
 
 def tell(worker: str, gateway: str, message: Message) -> Command:

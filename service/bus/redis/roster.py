@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from redis.exceptions import RedisError
+
 from service.bus.frames import FrameError, decode_head
 from service.bus.links import fault_of
 from service.bus.messages import Hello, Message
 from service.bus.redis import scripts, wire
-from service.bus.redis.clients import LoopClient
+from service.bus.redis.clients import Command, LoopClient
 from service.bus.redis.wire import GROUP
 from service.logs import get_logger
 
@@ -55,7 +57,8 @@ class Roster:
         self._clock = clock
         self._lease_s = lease_s
         self._digest = ""
-        self._swept: list[tuple[float, str, Sequence[str]]] = []
+        self._next_sweep = 0.0
+        self._departed: set[tuple[str, bytes]] = set()
 
     async def join(self, gateway: str) -> None:
         """Put a gateway on the list, and take those off it that ended without a farewell."""
@@ -68,7 +71,7 @@ class Roster:
 
     async def look(self, known: Collection[str], streams: Callable[[], Collection[str]]) -> News:
         """Learn who came and who is gone since `known`; `streams` gives those whose entries matter, once that is known."""
-        names = await self._names(wire.WORKERS)
+        names = sorted({*await self._names(wire.WORKERS), *known})  # known ones live though Redis evicts the list
         lives = await self._client.run_all([("EXISTS", wire.hello_key(name)) for name in names])
         living = {name for name, is_alive in zip(names, lives, strict=True) if is_alive}
         if expired := sorted(set(names) - living):
@@ -83,19 +86,34 @@ class Roster:
         holders = await self._holders(streams())
         return News(newcomers, gone, returned, dict(zip(gone, marks, strict=True)), holders)
 
-    def forget(self, name: str, streams: Sequence[str]) -> None:
-        """A worker is lost: `sweep` lets Redis forget it, with what gateways that are gone too had sent it."""
-        self._swept.append((self._clock() + GRACE_LEASES * self._lease_s, name, streams))
+    async def sweep(self, streams: Collection[str]) -> None:
+        """Let Redis forget workers that were gone at two sweeps in a row, and what they had taken of these routes' streams.
 
-    async def sweep(self) -> None:
-        """Let Redis forget workers that were lost a while ago."""
+        Looks no more often than `GRACE_LEASES` allow, and knows those of earlier sessions, too: the streams name them.
+        """
         now = self._clock()
-        due = [lost for lost in self._swept if lost[0] <= now]
-        self._swept = [lost for lost in self._swept if lost[0] > now]
-        for _, name, streams in due:
-            # A stream that has expired meanwhile is an error to Redis, and all the same to us.
-            commands = [("XGROUP", "DELCONSUMER", stream, GROUP, name) for stream in streams]
-            await self._client.run_all(commands, may_fail=True)
+        if now < self._next_sweep:
+            return
+        self._next_sweep = now + GRACE_LEASES * self._lease_s
+        departed = await self._consumers_without_hello(sorted(streams))
+        forget = await self._client.run("SCRIPT LOAD", scripts.FORGET)
+        for stream, name in departed & self._departed:
+            await self._client.run("EVALSHA", forget, 1, stream, GROUP, name, wire.PENDING_LIMIT)
+        self._departed = departed
+
+    async def _consumers_without_hello(self, streams: Sequence[str]) -> set[tuple[str, bytes]]:
+        """The streams and the names of consumers whose lease has ended."""
+        asked: list[Command] = [("XINFO CONSUMERS", stream, GROUP) for stream in streams]
+        # A stream that nobody has used yet, or for long, is an error to Redis.
+        replies = await self._client.run_all(asked, may_fail=True)
+        found = [
+            (stream, consumer["name"])
+            for stream, consumers in zip(streams, replies, strict=True)
+            if not isinstance(consumers, RedisError)
+            for consumer in consumers
+        ]
+        lives = await self._client.run_all([("EXISTS", wire.hello_key(name.decode())) for _, name in found])
+        return {one for one, is_alive in zip(found, lives, strict=True) if not is_alive}
 
     async def _names(self, key: str) -> list[str]:
         return sorted(name.decode() for name in await self._client.run("SMEMBERS", key))

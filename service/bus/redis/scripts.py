@@ -1,6 +1,6 @@
 """What must happen in one step inside Redis, or although its memory is full, as scripts (Redis 7, "Scripting with Lua").
 
-Loaded when a session begins and called by their digest: a Redis that was started anew has lost the sessions as well.
+Loaded when a session begins and called by their digest, but for `BEGIN`: a Redis that was started anew has lost the sessions as well.
 `flags=allow-oom` lets a script write past `maxmemory` ("Eval scripts with shebang").
 """
 
@@ -13,6 +13,13 @@ ANYWAY = """#!lua flags=allow-oom
 return redis.call(unpack(ARGV))
 """
 ANYWAY_DIGEST = hashlib.sha1(ANYWAY.encode(), usedforsecurity=False).hexdigest()  # Redis names a script so
+
+# KEYS: a stream. ARGV: its life in ms. Begins it with an entry, whose id it gives; it never lives without an end.
+BEGIN = """#!lua flags=allow-oom
+local entry = redis.call('XADD', KEYS[1], '*', 'begin', '')
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return entry
+"""
 
 # KEYS: route streams. ARGV: group, consumer, room, prefix of the gateways' answer streams, life of a stream in ms, the
 # consumer's HELLO. Nil where that has expired: the gateways have looked through what the consumer holds, or will.
@@ -74,11 +81,18 @@ return {taken, seen}
 """
 
 # KEYS: a route's stream. ARGV: group, entry id. Who holds the entry; '' if nobody had taken it, and then it is deleted;
-# nil if it was answered already.
+# nil if it is not there: it was answered already, or Redis has lost it.
 WITHDRAW = """
 local pending = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1)
 if not pending.err and pending[1] then return pending[1][2] end
 return redis.call('XDEL', KEYS[1], ARGV[2]) == 1 and '' or false
+"""
+
+# KEYS: a route's stream. ARGV: group, consumer, limit. The consumer is forgotten, and what it had taken with it.
+FORGET = """
+local pending = redis.pcall('XPENDING', KEYS[1], ARGV[1], '-', '+', ARGV[3], ARGV[2])
+for _, entry in ipairs(pending.err and {} or pending) do redis.call('XDEL', KEYS[1], entry[1]) end
+redis.pcall('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
 """
 
 # KEYS: route streams. ARGV: group, limit, prefix of the HELLOs. Who holds what in all streams, as {id, consumer, 1 if it

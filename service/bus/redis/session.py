@@ -15,6 +15,8 @@ import secrets
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from service.bus.dispatch import Dispatcher
 from service.bus.links import Worker
 from service.bus.messages import Drain, Heartbeat, Request, Result
@@ -66,6 +68,7 @@ class Session:
         self._answers = wire.answers_key(self.gateway)
         self._workers: dict[str, Worker] = {}
         self._sent: dict[int, Sent] = {}
+        self._has_looked = False
         self._has_news = asyncio.Event()
         self._is_over = False
         self._was_full = False  # it is said once a session; the refusals are counted
@@ -87,8 +90,7 @@ class Session:
         lease_ms = int(self._lease_s * 1000 * wire.GATEWAY_LEASES)
         await self._client.run("SCRIPT LOAD", scripts.ANYWAY)
         events = await self._client.run("XREVRANGE", EVENTS, "+", "-", "COUNT", 1)
-        answers = await self._client.run(*wire.anyway("XADD", self._answers, "*", "begin", ""))
-        await self._client.run("PEXPIRE", self._answers, lease_ms)
+        answers = await self._client.run("EVAL", scripts.BEGIN, 1, self._answers, lease_ms)
         await self._roster.join(self.gateway)
         opened()
         async with asyncio.TaskGroup() as tasks:
@@ -161,6 +163,9 @@ class Session:
                 self._dispatcher.retire(worker)
 
     async def _take_answer(self, fields: Fields) -> None:
+        if wire.MISSING in fields:
+            self._miss(int(fields[wire.MISSING]))
+            return
         message = read_head(fields[b"head"]) if b"head" in fields else None
         if not isinstance(message, Result):
             return
@@ -175,6 +180,13 @@ class Session:
             self._dispatcher.strayed(worker, message.id, is_suspect=False)
         else:
             self._dispatcher.finish(worker, message, body)
+
+    def _miss(self, number: int) -> None:
+        """A request that was withdrawn is nowhere in Redis: if it has no answer by now it was lost, and its credit is free."""
+        if worker := self._booked_on(number):
+            log.warning("request_lost", worker=worker.hello.worker)
+            self._sent.pop(number, None)
+            self._dispatcher.strayed(worker, number, is_suspect=False)
 
     def _came_back(self, request: Request) -> None:
         """A request was withdrawn before any worker took it: its credit is free again."""
@@ -200,10 +212,13 @@ class Session:
 
     async def _watch(self, lease_ms: int) -> None:
         while not self._is_over:
-            if not await self._client.run("PEXPIRE", self._answers, lease_ms):
+            listed = wire.anyway("SADD", wire.GATEWAYS, self.gateway)  # again: Redis may evict the list
+            is_kept, _ = await self._client.run_all([("PEXPIRE", self._answers, lease_ms), listed])
+            if not is_kept:
                 raise ConnectionError("this gateway was silent for too long; the workers have given it up")
             self._learn(await self._roster.look(self._workers, self._streams))
-            await self._roster.sweep()
+            self._has_looked = True
+            await self._roster.sweep({wire.route_key(route) for one in self._workers.values() for route in one.routes})
             try:
                 async with asyncio.timeout(self._lease_s / LOOKS_PER_LEASE):
                     await self._has_news.wait()
@@ -224,7 +239,9 @@ class Session:
             self._lose(name, self._blameless(name, news, untaken))
         for name, hello in news.newcomers.items():
             log.info("worker_joined", worker=hello.worker, lanes=hello.lanes, credit=hello.credit)
-            self._workers[name] = self._dispatcher.join(Link(self, name), hello, is_remote=True)
+            # One that was there before this session restarted unseen, or was counted already.
+            told = hello if self._has_looked else msgspec.structs.replace(hello, started_because="start")
+            self._workers[name] = self._dispatcher.join(Link(self, name), told, is_remote=True)
 
     def _put_books_right(self, news: News) -> set[int]:
         """Book what a lost worker had taken on it, and nothing else; gives what could be booked on nobody else.
@@ -278,7 +295,6 @@ class Session:
         log.info("worker_gone", worker=worker.hello.worker, held=len(worker.held), was_draining=worker.is_draining)
         for number in list(worker.held):
             self._take_back(number)
-        self._roster.forget(name, [wire.route_key(route) for route in worker.routes])
         self._dispatcher.lost(worker, blameless)
 
     def _take_back(self, number: int) -> None:

@@ -21,7 +21,7 @@ from service.bus.redis.scripts import ANYWAY_DIGEST
 LEASE_S = 3.0  # a worker that has not renewed its HELLO for so long is gone
 GATEWAY_LEASES = 3  # a gateway has so many times as long: its requests are dropped after that
 INLINE_BYTES = 4 << 10  # a body above it gets a key of its own
-STREAM_LIMIT = 10_000  # entries of a stream, about; far above what credit admits, so only leftovers are trimmed
+STREAM_LIMIT = 10_000  # entries of a stream, about; of more, which takes many gateways and workers, the oldest are lost
 STREAM_LIFE_MS = 3_600_000  # a route that nobody asks for any more is forgotten
 BODY_GRACE_MS = 5_000  # a request's body outlives its deadline by so long
 ANSWER_LIFE_MS = 30_000  # an answer's body is kept for so long
@@ -35,6 +35,7 @@ WORKERS = PREFIX + "workers"
 GATEWAYS = PREFIX + "gateways"
 EVENTS = PREFIX + "events"
 JOINED, GONE = b"joined", b"gone"
+MISSING = b"missing"  # a gateway's word to itself, behind all answers so far: a request is nowhere in Redis
 BODY_LOST = "body-lost"  # a worker's word that a request's body was not there, before its deadline
 
 Fields = Mapping[bytes, bytes]

@@ -82,7 +82,9 @@ class RedisWorkerBus:
         self._is_full = False
         self._is_leaving = False
         try:
-            self._lease = Lease(self._sending, [wire.hello_key(self.name), self._control], lease_s, clock)
+            keys = [wire.hello_key(self.name), self._control]
+            # On the list again and again: a Redis whose memory is full may evict it.
+            self._lease = Lease(self._sending, keys, wire.anyway("SADD", wire.WORKERS, self.name), lease_s, clock)
             self._take_script = self._sending.run("SCRIPT LOAD", scripts.TAKE)
             self._sending.run("SCRIPT LOAD", scripts.ANYWAY)
         except RedisError as error:

@@ -233,9 +233,11 @@ def test_a_suspect_whose_caller_left_is_tried_alone_when_it_comes_again():
     assert link.numbers == [other.ticket.number]
 
 
-@pytest.mark.parametrize("goes", ["leaves", "expires", "leaves while it is sent"])
+@pytest.mark.parametrize(
+    "goes", ["leaves", "expires", "leaves while it is sent", "has no room on the way", "is lost once too often"]
+)
 def test_a_suspect_that_goes_untried_is_tried_alone_when_it_comes_again(goes: str):
-    desk = Desk()
+    desk = Desk(attempts_limit=2)
     worker, _ = desk.join()
     caller = desk.submit(photo=b"evil", timeout_s=1.0)
     desk.bus.lost(worker)
@@ -245,8 +247,13 @@ def test_a_suspect_that_goes_untried_is_tried_alone_when_it_comes_again(goes: st
         desk.bus.leave(caller.ticket)
     else:
         worker, _ = desk.join()
-        desk.bus.leave(caller.ticket)
-        desk.finish(worker, 1, "client-closed")
+        if goes == "has no room on the way":
+            desk.bus.turn_away(worker, 1)
+        elif goes == "is lost once too often":
+            desk.bus.strayed(worker, 1, is_suspect=False)
+        else:
+            desk.bus.leave(caller.ticket)
+            desk.finish(worker, 1, "client-closed")
         desk.bus.retire(worker)
     _, link = desk.join(credit=2)
     desk.submit(photo=b"evil")
@@ -301,6 +308,20 @@ def test_a_suspect_whose_caller_left_while_it_ran_alone_still_keeps_others_away(
     assert link.numbers == [other.ticket.number]
     with pytest.raises(Poison):
         desk.submit(photo=b"evil")
+
+
+def test_a_suspect_that_runs_alone_keeps_others_away_though_what_was_handed_to_its_worker_expires():
+    desk = Desk()
+    crashed, _ = desk.join()
+    desk.submit(photo=b"evil", timeout_s=100.0)
+    desk.bus.lost(crashed)
+    alone, _ = desk.join(credit=2)
+    other, _ = desk.join(worker="1")
+    expiring = desk.submit(timeout_s=1.0)
+    other.hand_over(expiring.ticket.number, alone, desk.clock())
+    desk.at(1.0)
+    assert isinstance(expiring.answer, DeadlineExceeded)
+    assert alone.is_alone
 
 
 def test_a_suspect_that_answers_after_its_deadline_is_none():

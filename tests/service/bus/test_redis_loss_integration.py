@@ -9,11 +9,13 @@ import pytest
 
 from service.bus.local import LocalWorkerBus
 from service.bus.messages import Heartbeat
+from service.bus.redis.clients import LoopClient
 from service.bus.redis.gateway import RedisBus
+from service.bus.redis.roster import GRACE_LEASES, Roster
 from service.bus.redis.wire import EVENTS, GONE, GROUP, hello_key, route_key
 from service.bus.redis.worker import RedisWorkerBus
 from service.settings import Settings
-from tests.service.bus.fakes import BIRDS
+from tests.service.bus.fakes import BIRDS, Clock, make_hello
 from tests.service.bus.redis_server import RedisServer
 from tests.service.bus.redis_setups import (
     LEASE_S,
@@ -172,3 +174,39 @@ async def test_a_host_starts_without_redis(tmp_path: Path):
     assert bus.reach == "local-only"
     await bus.drain(PATIENCE_S)
     worker.crash()
+
+
+@pytest.mark.anyio
+async def test_a_restart_is_counted_by_a_gateway_that_was_there(redis_bus_factory: BusFactory, server: RedisServer):
+    earlier = RedisWorkerBus(server.url, lease_s=LEASE_S)
+    earlier.hello(make_hello("earlier", pid=99, started_because="crash"))
+    try:
+        async with redis_bus_factory() as setup:
+            await eventually(lambda: len(setup.bus.workers()) == 1)
+            assert setup.bus.counters.restarts == {}
+            await setup.join("later", started_because="crash")
+            assert setup.bus.counters.restarts == {"crash": 1}
+    finally:
+        earlier.close()
+
+
+@pytest.mark.anyio
+async def test_workers_that_are_long_gone_are_forgotten_with_what_they_had_taken(server: RedisServer):
+    clock, stream = Clock(), route_key("swept")
+    client = LoopClient(server.url, PATIENCE_S)
+    roster = Roster(client, clock, SHORT_LEASE_S)
+    with server.client() as redis:
+        redis.set(hello_key("living"), b"")
+        redis.xgroup_create(stream, GROUP, "0", mkstream=True)
+        for name in ("living", "gone"):
+            redis.xadd(stream, {"of": name})
+            redis.xreadgroup(GROUP, name, {stream: ">"})
+        await roster.sweep([stream, route_key("nobody's")])
+        clock.now += GRACE_LEASES * SHORT_LEASE_S / 2
+        await roster.sweep([stream])
+        assert redis.xpending(stream, GROUP)["pending"] == 2, "its gateways may not have taken it back yet"
+        clock.now += GRACE_LEASES * SHORT_LEASE_S
+        await roster.sweep([stream])
+        assert [consumer["name"] for consumer in redis.xinfo_consumers(stream, GROUP)] == [b"living"]
+        assert [fields for _, fields in redis.xrange(stream)] == [{b"of": b"living"}]
+    await client.close()

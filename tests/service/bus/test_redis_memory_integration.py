@@ -10,11 +10,17 @@ import pytest
 from service.bus.base import Outcome
 from service.bus.frames import encode
 from service.bus.messages import Heartbeat, Result
-from service.bus.redis.wire import INLINE_BYTES
+from service.bus.redis.wire import GATEWAYS, INLINE_BYTES, WORKERS, route_key
 from service.errors import Internal, Overloaded
 from tests.service.bus.fakes import BIRDS
 from tests.service.bus.redis_server import RedisServer
-from tests.service.bus.redis_setups import join_without_receiving, keys_of, redis_bus, stream_length
+from tests.service.bus.redis_setups import (
+    SHORT_LEASE_S,
+    join_without_receiving,
+    keys_of,
+    redis_bus,
+    stream_length,
+)
 from tests.service.bus.setups import BusFactory, eventually, nothing_more_comes, outcomes
 
 
@@ -164,3 +170,59 @@ async def test_an_answer_that_is_gone_is_asked_for_again(redis_bus_factory: BusF
         worker.answer(again)
         assert (await future).attempts == 2
         worker.answer(held)
+
+
+def lose(server: RedisServer, what: str) -> None:
+    """Let the requests of a route be gone."""
+    with server.client() as client:
+        if what == "stream":
+            client.delete(route_key(BIRDS))
+        else:
+            client.xtrim(route_key(BIRDS), 0, approximate=False)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("what", ["stream", "entries"])
+async def test_a_request_that_is_gone_gives_its_credit_back_once_its_caller_has_left(
+    redis_bus_factory: BusFactory, server: RedisServer, what: str
+):
+    async with redis_bus_factory() as setup:
+        worker = await join_without_receiving(setup)  # with a credit of one
+        lost = setup.submit()
+        await eventually(lambda: stream_length(server) == 1)
+        lose(server, what)
+        lost.cancel()
+        await eventually(lambda: setup.bus.workers()[0].held == 0)
+        worker.start()
+        worker.answer_everything()
+        assert (await setup.submit()).attempts == 1
+
+
+@pytest.mark.anyio
+async def test_a_request_that_was_answered_when_its_caller_left_is_not_taken_for_lost(
+    redis_bus_factory: BusFactory, server: RedisServer
+):
+    async with redis_bus_factory() as setup:
+        worker = await setup.join(credit=4)
+        for _ in range(25):
+            futures = [setup.submit() for _ in range(4)]
+            for held in [await worker.next() for _ in futures]:
+                worker.answer(held)
+            for future in futures:
+                future.cancel()
+            await eventually(lambda: setup.bus.workers()[0].held == 0)
+        assert setup.bus.counters.late == setup.bus.counters.cancelled > 0
+        assert setup.bus.counters.retried == 0
+
+
+@pytest.mark.anyio
+async def test_a_list_that_is_gone_is_written_again_and_nobody_is_taken_for_lost(server: RedisServer):
+    async with redis_bus(server, lease_s=SHORT_LEASE_S) as setup:
+        worker = await setup.join()
+        held_future = setup.submit()
+        held = await worker.next()
+        with server.client() as client:
+            client.delete(WORKERS, GATEWAYS)
+            await eventually(lambda: client.exists(WORKERS) and client.exists(GATEWAYS))
+        worker.answer(held)
+        assert (await held_future).attempts == 1
