@@ -57,6 +57,7 @@ class Roster:
         self._clock = clock
         self._lease_s = lease_s
         self._digest = ""
+        self._refused: set[str] = set()
         self._next_sweep = 0.0
         self._departed: set[tuple[str, bytes]] = set()
 
@@ -76,7 +77,9 @@ class Roster:
         living = {name for name, is_alive in zip(names, lives, strict=True) if is_alive}
         if expired := sorted(set(names) - living):
             await self._client.run("SREM", wire.WORKERS, *expired)
-        newcomers = await self._introduced(sorted(living.difference(known)), wire.PEERS_LIMIT - len(known))
+        self._refused &= living
+        unknown = sorted(living.difference(known, self._refused))
+        newcomers = await self._introduced(unknown, wire.PEERS_LIMIT - len(known))
         processes = {wire.process_of(name) for name in newcomers}
         returned = [name for name in known if wire.process_of(name) in processes]
         # One whose old lease still runs must not be taken for a newcomer at the next look.
@@ -127,6 +130,7 @@ class Roster:
             if not isinstance(hello, Hello):
                 continue
             if fault := fault_of(hello):
+                self._refused.add(name)  # so that it is said once
                 log.warning("worker_refused", worker=hello.worker, reason=fault)
             else:
                 introduced[name] = hello

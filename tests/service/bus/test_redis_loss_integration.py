@@ -6,13 +6,16 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from service.bus.frames import encode
 from service.bus.local import LocalWorkerBus
 from service.bus.messages import Heartbeat
+from service.bus.redis import scripts
 from service.bus.redis.clients import LoopClient
 from service.bus.redis.gateway import RedisBus
 from service.bus.redis.roster import GRACE_LEASES, Roster
-from service.bus.redis.wire import EVENTS, GONE, GROUP, hello_key, route_key
+from service.bus.redis.wire import EVENTS, GONE, GROUP, WORKERS, hello_key, route_key
 from service.bus.redis.worker import RedisWorkerBus
 from service.settings import Settings
 from tests.service.bus.fakes import BIRDS, Clock, make_hello
@@ -209,4 +212,21 @@ async def test_workers_that_are_long_gone_are_forgotten_with_what_they_had_taken
         await roster.sweep([stream])
         assert [consumer["name"] for consumer in redis.xinfo_consumers(stream, GROUP)] == [b"living"]
         assert [fields for _, fields in redis.xrange(stream)] == [{b"of": b"living"}]
+    await client.close()
+
+
+@pytest.mark.anyio
+async def test_a_worker_that_cannot_be_worked_with_is_told_of_once(server: RedisServer):
+    hello = make_hello("odd", expected_ms=-1.0)
+    client = LoopClient(server.url, PATIENCE_S)
+    roster = Roster(client, Clock(), SHORT_LEASE_S)
+    await client.run("SCRIPT LOAD", scripts.ANYWAY)
+    await roster.join("gateway")
+    with server.client() as redis:
+        redis.sadd(WORKERS, "odd")
+        redis.set(hello_key("odd"), encode(hello)[0], px=int(PATIENCE_S * 1000))
+    with capture_logs() as said:
+        found = [(await roster.look([], list)).newcomers for _ in range(3)]
+    assert not any("odd" in newcomers for newcomers in found)
+    assert [entry["event"] for entry in said] == ["worker_refused"]
     await client.close()
