@@ -228,7 +228,9 @@ class BusCollector(Collector):
         credit = _gauge("worker_credit", "Requests that a worker may hold.", "worker", "device")
         memory = _gauge("worker_memory_bytes", "Resident memory.", "worker")
         busy = _gauge("engine_busy_ratio", "Share of lane time spent in inference.", "worker")
-        for view in self._bus.workers():
+        # A worker that drains and its successor have one name: the one that serves counts.
+        views = sorted(self._bus.workers(), key=lambda view: not view.draining)
+        for view in {view.hello.worker: view for view in views}.values():
             worker = [view.hello.worker]
             up.add_metric(worker, 0 if view.draining else 1)
             held.add_metric(worker, view.held)

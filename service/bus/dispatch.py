@@ -247,6 +247,8 @@ class Dispatcher:
     def _still_wanted(self, ticket: Ticket, now: float) -> bool:
         """Answer a job that came out of the queue and must not run any more."""
         if ticket.job.deadline <= now:
+            if ticket.suspect:
+                self._recovery.remember(ticket, now)
             self._expire(ticket)
             return False
         if self._recovery.memory.verdict(ticket.images, now) is Verdict.POISON:

@@ -6,7 +6,9 @@ own font is all that it needs. What is drawn of an answer is the affair of the m
 
 from __future__ import annotations
 
+import bisect
 import io
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -128,11 +130,13 @@ def write_picture(panels: Sequence[Image.Image], lines: Sequence[Line]) -> bytes
 
 def _shorten(pen: ImageDraw.ImageDraw, text: str, width: int, is_title: bool) -> str:
     font = _font(20 if is_title else 16)
+    text = " ".join(text.split())  # a person's words may have lines of their own
     if pen.textlength(text, font=font) <= width:
         return text
-    while text and pen.textlength(f"{text} ...", font=font) > width:
-        text = text[:-1]
-    return f"{text.rstrip()} ..."
+    fitting = bisect.bisect_right(
+        range(len(text)), width, key=lambda count: math.ceil(pen.textlength(f"{text[:count]} ...", font=font))
+    )
+    return f"{text[: max(0, fitting - 1)].rstrip()} ..."
 
 
 def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:

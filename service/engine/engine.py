@@ -284,6 +284,8 @@ class Engine:
 
     def _domains_of_routes(self) -> dict[str, str]:
         named = {domain_route("classify", domain): domain for domain in self._shelf.domains}
+        if self._shelf.router is None and len(self._shelf.domains) == 1:
+            named[domain_route("classify", AUTO)] = next(iter(self._shelf.domains))
         bundles = self._shelf.bundles.items()
         return named | {
             model_route("classify", identity): bundle.manifest.domain

@@ -6,7 +6,7 @@ answered for its name, the next one does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -49,7 +49,8 @@ class Shelf:
                 self.bundles[f"{place.name}@{place.version}"] = loading[place].result()
             except BundleError as error:
                 self._faults[place] = error.faults
-        self.answering = self._choose_versions(read_pins(stores))
+        self._pins = read_pins(stores)
+        self.answering = self._choose_versions()
         defaults = self._choose_defaults()
         self.domains = {domain: identity for (task, domain), identity in defaults.items() if task == "classify"}
         self.readers = self._choose_readers()
@@ -63,11 +64,11 @@ class Shelf:
         """Every bundle that was found, refused ones with their faults."""
         return [self._entry(place) for place in self._places]
 
-    def _choose_versions(self, pins: dict[str, str]) -> dict[str, str]:
+    def _choose_versions(self) -> dict[str, str]:
         versions: dict[str, list[str]] = {}
         for bundle in self.bundles.values():
             versions.setdefault(bundle.manifest.name, []).append(bundle.manifest.version)
-        return {name: f"{name}@{choose_version(found, pins.get(name))}" for name, found in versions.items()}
+        return {name: f"{name}@{choose_version(found, self._pins.get(name))}" for name, found in versions.items()}
 
     def _choose_defaults(self) -> dict[_Place, str]:
         """By task and domain: the bundle marked as default, or the only one; of two that are marked one is refused.
@@ -76,14 +77,13 @@ class Shelf:
         """
         marked: dict[_Place, str] = {}
         found: dict[_Place, list[Manifest]] = {}
-        for identity in list(self.answering.values()):
-            manifest = self.bundles[identity].manifest
-            place = manifest.task, manifest.domain or ""
-            if manifest.default and place in marked:
-                self._refuse(manifest, f"{marked[place]} is the default of {manifest.task}/{place[1]} already")
+        for name in list(self.answering):
+            manifest = self._unrivalled(name, marked)
+            if manifest is None:
                 continue
+            place = _place_of(manifest)
             if manifest.default:
-                marked[place] = identity
+                marked[place] = manifest.identity
             found.setdefault(place, []).append(manifest)
         single = {}
         for place, manifests in found.items():
@@ -101,9 +101,19 @@ class Shelf:
                 readers.setdefault(manifest.domain, []).append(manifest)
         return {domain: min(found, key=_by_mark).identity for domain, found in readers.items()}
 
+    def _unrivalled(self, name: str, marked: Mapping[_Place, str]) -> Manifest | None:
+        """What answers for a name; a version that is a second default is refused, and the next one answers for it."""
+        while identity := self.answering.get(name):
+            manifest = self.bundles[identity].manifest
+            task, domain = place = _place_of(manifest)
+            if not manifest.default or place not in marked:
+                return manifest
+            self._refuse(manifest, f"{marked[place]} is the default of {task}/{domain} already")
+        return None
+
     def _refuse(self, manifest: Manifest, fault: str) -> None:
         del self.bundles[manifest.identity]
-        del self.answering[manifest.name]
+        self.answering = self._choose_versions()
         place = next(
             place for place in self._places if (place.name, place.version) == (manifest.name, manifest.version)
         )
@@ -151,3 +161,7 @@ def _bytes_of(place: Place) -> int:
 
 def _by_mark(manifest: Manifest) -> tuple[bool, str]:
     return not manifest.default, manifest.name
+
+
+def _place_of(manifest: Manifest) -> _Place:
+    return manifest.task, manifest.domain or ""

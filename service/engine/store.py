@@ -7,6 +7,7 @@ highest answers for its name unless a file `<name>/default` names another. Owns 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +52,9 @@ def read_pins(stores: Sequence[Path]) -> dict[str, str]:
     for store in stores:
         for name in _folders(store):
             pin = name / DEFAULT_NAME
-            if pin.is_file() and name.name not in pins:
-                pins[name.name] = pin.read_bytes()[:_DEFAULT_BYTES_LIMIT].decode(errors="replace").strip()
+            with contextlib.suppress(PermissionError):
+                if pin.is_file() and name.name not in pins:
+                    pins[name.name] = pin.read_bytes()[:_DEFAULT_BYTES_LIMIT].decode(errors="replace").strip()
     return pins
 
 
@@ -63,7 +65,11 @@ def choose_version(versions: Iterable[str], pin: str | None) -> str:
 
 
 def _folders(parent: Path) -> list[Path]:
-    return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
+    """The folders in a folder; none where it may not be read, such as the `lost+found` of a volume."""
+    try:
+        return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
+    except PermissionError:
+        return []
 
 
 def _sort_key(version: str) -> tuple[bool, Version]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
 from msgspec import UNSET
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from service.answers import (
     Box,
@@ -21,7 +22,8 @@ from service.answers import (
     Prediction,
     Region,
 )
-from service.drawing import LEAST_SIDE_PX, SIDE_PX, draw_answer
+from service.drawing import LEAST_SIDE_PX, SIDE_PX, draw_answer, draw_grounding
+from service.replies import GroundAnswer, Located
 from tests.bundles import solid_photo
 
 GREY = (120, 120, 120)
@@ -102,3 +104,22 @@ def test_several_photos_lie_side_by_side() -> None:
     assert shown.shape[1] == 480 + 8 + 240
     assert not is_grey(shown[:200, :470])
     assert is_grey(shown[:470, 500:])
+
+
+@pytest.mark.parametrize("said", ["the red bird\non the left", "the red bird on the left " * 80])
+def test_words_of_any_length_and_with_any_lines_are_measured_a_few_times(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+    measure = ImageDraw.ImageDraw.textlength
+
+    def watched(pen: ImageDraw.ImageDraw, text: str, **options: Any) -> float:
+        measured.append(text)
+        return measure(pen, text, **options)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "textlength", watched)
+    found = Located(said, True, 0.9, 0.9, 0.9, Box(1, 1, 9, 9))
+    answer = GroundAnswer(ModelRef("ground", "1.0.0", "referring"), [found], ImageSize(64, 48))
+    with Image.open(io.BytesIO(draw_grounding(solid_photo(), answer))) as picture:
+        assert picture.format == "PNG"
+    assert len(measured) < 50

@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import logging
@@ -67,6 +68,15 @@ def test_text_is_plain_without_a_terminal() -> None:
 def test_logging_costs_no_rich() -> None:
     code = "import sys, service.logs; assert 'rich' not in sys.modules; import rich"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_line_that_cannot_be_written_is_lost_and_nothing_else() -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    configure(Settings(log_format="json"), "worker 0", Full())
+    get_logger().error("engine_failed")
 
 
 def _configured(**settings: Any) -> io.StringIO:

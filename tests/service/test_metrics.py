@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import prometheus_client
@@ -135,6 +136,13 @@ def test_a_draining_worker_is_not_up(bus: FakeBus, metrics: Metrics) -> None:
     assert samples(metrics)[up] == 1
     bus.draining.add("0")
     assert samples(metrics)[up] == 0
+
+
+def test_a_worker_that_drains_and_its_successor_are_one(metrics: Metrics, bus: FakeBus) -> None:
+    (view,) = bus.workers()
+    bus.workers = lambda: [replace(view, draining=True), view, replace(view, draining=True)]  # type: ignore[method-assign]
+    lines = [line for line in metrics.render().decode().splitlines() if line.startswith("fieldmark_worker_up{")]
+    assert lines == ['fieldmark_worker_up{worker="0"} 1.0']
 
 
 def test_no_more_than_some_requests_wait_to_be_counted() -> None:

@@ -70,7 +70,9 @@ class ClassifyPlan:
             return Asked(self._default.case(decode_photos(photos, self._default.size_px), parameters))
         heard = self._hear(parameters.text)
         is_read = heard is not None and heard.is_known
-        need_px = self._reader.size_px if is_read and self._reader is not None else self._default.size_px
+        need_px = self._default.size_px
+        if is_read and self._reader is not None:
+            need_px = self.need_px if self._is_checked else self._reader.size_px
         return self._ask(decode_photos(photos, need_px), photos, parameters, heard)
 
     def prepare_decoded(self, photos: Sequence[Photo], encoded: Sequence[Encoded], parameters: Parameters) -> Asked:

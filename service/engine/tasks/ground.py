@@ -94,7 +94,9 @@ class GroundPlan:
 
     def prepare_decoded(self, photos: Sequence[Photo], encoded: Sequence[Encoded], parameters: Parameters) -> Pointed:
         """Take a photo that is decoded to at least `need_px`."""
-        key = self._cache.key(self.model, encoded[0])
+        rows, columns = photos[0].pixels.shape[:2]
+        is_finer = min(rows, columns) >= 2 * self.need_px  # than `prepare` decodes: its features differ a little
+        key = self._cache.key(f"{self.model} {columns}x{rows}" if is_finer else self.model, encoded[0])
         seen = self._cache.get(key)
         if seen is not None:
             return self._point(key, seen.size, seen, None, encoded[0], parameters)

@@ -18,7 +18,7 @@ from service.engine.tasks.base import Finished
 from service.engine.tasks.look import PhotoPlan
 from service.engine.tasks.photos import Encoded
 from service.engine.tasks.subject import Found, Recognised, Sought, answer_of, look_for, recognise, seek
-from service.errors import FieldmarkError, NoKnownSubject
+from service.errors import FieldmarkError, InvalidParameter, NoKnownSubject
 from service.replies import Proposal, Proposals
 
 #: A subject whose box is narrower has too few pixels to tell what it is.
@@ -62,10 +62,11 @@ class SubjectsPlan:
         """Make the answer to one request; the surest subject comes first.
 
         Raises:
-            InvalidParameter: none of the candidates is known.
+            InvalidParameter: no candidate fits any of the subjects.
         """
         subjects: list[ClassifyAnswer] = []
         omitted = [*inferred.omitted]
+        misfit: InvalidParameter | None = None
         for proposal, one in inferred.recognised:
             try:
                 if isinstance(one, FieldmarkError):
@@ -73,6 +74,11 @@ class SubjectsPlan:
                 subjects.append(answer_of(prepared, one).answer)
             except NoKnownSubject as error:
                 omitted.append(Omitted(proposal.box, error.detail))
+            except InvalidParameter as error:  # candidates of one domain fit no subject of another
+                omitted.append(Omitted(proposal.box, error.detail))
+                misfit = error
+        if misfit is not None and not subjects:
+            raise misfit
         answer = SubjectsAnswer(subjects, omitted, ImageSize(prepared.photo.width, prepared.photo.height))
         is_uncertain = any(subject.uncertain is True for subject in subjects)
         picture = _draw(prepared.encoded, answer) if prepared.parameters.draw else None

@@ -261,6 +261,19 @@ def test_a_suspect_that_goes_untried_is_tried_alone_when_it_comes_again(goes: st
     assert [request.alone for request in link.delivered] == [True]
 
 
+def test_a_suspect_whose_time_ends_as_its_turn_comes_is_tried_alone_when_it_comes_again():
+    desk = Desk()
+    worker, _ = desk.join(credit=2)
+    desk.submit(photo=b"one")
+    desk.submit(photo=b"evil", timeout_s=5.0)
+    desk.bus.lost(worker)
+    worker, link = desk.join(credit=2)
+    desk.clock.now += 5.0
+    desk.finish(worker, 1)
+    desk.submit(photo=b"evil")
+    assert [request.alone for request in link.delivered] == [True, True]
+
+
 def test_a_suspect_that_was_answered_when_it_came_again_is_forgotten():
     desk = Desk()
     worker, _ = desk.join(credit=2)

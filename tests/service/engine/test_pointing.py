@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
+from PIL import Image
 
 from service.answers import ClassifyAnswer, Parameters
 from service.engine import Engine
 from service.errors import InvalidParameter, NotFound, UnsupportedMedia
 from service.replies import GroundAnswer, PartProblem, QuestionAnswer
 from tests.bundles import make_bundle, solid_photo
-from tests.pointing_bundles import make_answer_bundle, make_ground_bundle
+from tests.pointing_bundles import make_answer_bundle, make_ground_bundle, two_halves
 
 RED = solid_photo()
 
@@ -82,3 +85,20 @@ def test_a_part_of_a_look_fails_alone(engine: Engine) -> None:
     assert isinstance(looked.classify, ClassifyAnswer)
     with pytest.raises(InvalidParameter, match="no word that"):
         engine.look(RED, {"answer": Parameters(question="\u4ec0\u4e48")})
+
+
+def test_a_place_is_the_same_whatever_was_asked_of_the_photo_before(tmp_path: Path) -> None:
+    make_bundle(tmp_path)
+    make_ground_bundle(tmp_path)
+    noise = np.random.default_rng(0).integers(-30, 30, (509, 509, 3))
+    halves = two_halves((200, 30, 30), (30, 30, 200), 509).astype(int)
+    buffer = io.BytesIO()
+    Image.fromarray(np.clip(halves + noise, 0, 255).astype(np.uint8)).save(buffer, "PNG")
+    fresh, used = Engine(tmp_path, lanes=1), Engine(tmp_path, lanes=1)
+    used.classify([buffer.getvalue()], expression="red")
+    places = []
+    for engine in (fresh, used):
+        plan = engine.plan("ground/auto")
+        (found,) = plan.infer([plan.prepare([buffer.getvalue()], Parameters(expressions=("red",)))])
+        places.append((found.box.tolist(), found.conf.tolist()))
+    assert places[0] == places[1]

@@ -69,6 +69,21 @@ def test_of_two_defaults_for_a_domain_the_second_is_refused(tmp_path: Path) -> N
     assert list(shelf.bundles) == ["colours@1.0.0"]
 
 
+@pytest.mark.parametrize("is_older_marked", [False, True])
+def test_where_a_second_default_is_refused_its_older_version_answers_unless_it_is_one_too(
+    tmp_path: Path, is_older_marked: bool
+) -> None:
+    make_bundle(tmp_path, name="alpha", backend="echo")
+    make_bundle(tmp_path, name="beta", version="1.0.0", default=is_older_marked, backend="echo")
+    make_bundle(tmp_path, name="beta", version="2.0.0", backend="echo")
+    shelf = fill(tmp_path)
+    refused = ["beta@1.0.0", "beta@2.0.0"] if is_older_marked else ["beta@2.0.0"]
+    assert faults(shelf) == {one: ["alpha@1.0.0 is the default of classify/colours already"] for one in refused}
+    assert shelf.answering == {"alpha": "alpha@1.0.0"} | ({} if is_older_marked else {"beta": "beta@1.0.0"})
+    assert shelf.domains == {"colours": "alpha@1.0.0"}
+    assert len(shelf.entries) == 3
+
+
 def test_an_older_version_marked_as_default_disturbs_nobody(tmp_path: Path) -> None:
     make_bundle(tmp_path, name="hues", version="1.0.0", backend="echo")
     make_bundle(tmp_path, name="hues", version="2.0.0", backend="echo", default=False)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,3 +45,24 @@ def test_the_first_stores_default_file_wins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("pin", "chosen"), [(None, "1.10.0"), ("1.9.0", "1.9.0"), ("3.0.0", "1.10.0")])
 def test_the_pinned_version_answers_where_it_is_there(pin: str | None, chosen: str) -> None:
     assert choose_version(["1.9.0", "1.10.0"], pin) == chosen
+
+
+def test_a_folder_that_may_not_be_read_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "birds" / "1.0").mkdir(parents=True)
+    (tmp_path / "lost+found").mkdir()
+    listed, looked_at = Path.iterdir, Path.stat
+
+    def list_folder(path: Path) -> Iterator[Path]:
+        if path.name == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    def look_at(path: Path, **options: Any) -> os.stat_result:
+        if path.parent.name == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return looked_at(path, **options)
+
+    monkeypatch.setattr(Path, "iterdir", list_folder)
+    monkeypatch.setattr(Path, "stat", look_at)
+    assert [place.version for place in find_bundles([tmp_path])] == ["1.0"]
+    assert read_pins([tmp_path]) == {}

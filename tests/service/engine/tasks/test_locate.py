@@ -15,12 +15,13 @@ from service.drawing import LEAST_SIDE_PX, draw_subjects
 from service.engine import Engine
 from service.engine.tasks import subjects
 from service.engine.tasks.locate import PROPOSALS_LIMIT, keep_apart
-from service.errors import NotFound
+from service.errors import InvalidParameter, NotFound
 from service.replies import Proposals
 from tests.bundles import make_bundle
 from tests.detector import make_tiny_detector, spot
+from tests.service.zoo import make_router
 
-RED, BLUE = (255, 0, 0), (0, 0, 255)
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +152,33 @@ def test_it_needs_a_detector(tmp_path: Path) -> None:
         Engine(tmp_path, testing_backends=True).classify([spot(RED)], locate=True)
     with pytest.raises(NotFound, match="can locate"):
         Engine(tmp_path, testing_backends=True).classify_subjects([spot(RED)])
+
+
+def test_without_a_choice_of_domains_a_subject_is_of_the_only_one(tmp_path: Path) -> None:
+    make_bundle(tmp_path / "store", name="birds", domain="birds")
+    make_tiny_detector(tmp_path / "published", tmp_path / "store")
+    engine = Engine(tmp_path / "store", lanes=1)
+    car = spot(GREEN, at=(64, 32))
+    assert engine.classify([car], locate=True) == engine.classify([car])
+    (told,) = engine.classify_subjects([car])
+    assert isinstance(told, SubjectsAnswer)
+    assert told.subjects == []
+
+
+def test_of_all_subjects_only_those_are_left_out_that_no_candidate_fits(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    make_bundle(store, name="birds", domain="birds", classes=4)
+    make_bundle(store, name="cars", domain="cars")
+    make_router(store)
+    make_tiny_detector(tmp_path / "published", store)
+    engine = Engine(store, lanes=1)
+    pixels = np.full((512, 512, 3), 128, np.uint8)
+    pixels[128:192, 64:128], pixels[128:192, 320:384] = RED, GREEN
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    (told,) = engine.classify_subjects([buffer.getvalue()], parameters=Parameters(candidates=("Hue 3",)))
+    assert isinstance(told, SubjectsAnswer)
+    assert {subject.predictions[0].label for subject in told.subjects} == {"Hue 3"}
+    assert any("None of the 1 candidates" in one.reason for one in told.omitted)
+    (told,) = engine.classify_subjects([buffer.getvalue()], parameters=Parameters(candidates=("dodo",)))
+    assert isinstance(told, InvalidParameter)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
+from PIL import Image
 
 from service.answers import ClassifyAnswer, Parameters
 from service.engine import Engine
 from service.errors import InvalidParameter
-from tests.bundles import rewrite_manifest, solid_photo
+from tests.bundles import make_bundle, rewrite_manifest, solid_photo
 from tests.service.zoo import add_phrase_table, make_zoo
 
 RED = solid_photo()
@@ -115,3 +119,17 @@ def test_a_text_is_held_only_against_a_bundle_of_the_same_classes(tmp_path: Path
     (default / "labels.csv").write_text(labels)
     rewrite_manifest(default)
     assert "text_conflict" not in ask(Engine(tmp_path), "blue crown")
+
+
+def test_a_text_is_held_against_the_photo_as_the_default_sees_it(tmp_path: Path) -> None:
+    store = make_zoo(tmp_path, size_px=64)
+    add_phrase_table(store / "birds-pma" / "1.0.0", -1.0)
+    shutil.rmtree(store / "birds")
+    make_bundle(store, name="birds", domain="birds", size_px=80)
+    noise = np.random.default_rng(0).integers(0, 255, (140, 140, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+    plan = Engine(store, lanes=1).plan("classify/birds")
+    told, plain = (plan.prepare([buffer.getvalue()], Parameters(text=text)) for text in ("red crown", None))
+    assert told.checked is not None
+    assert np.array_equal(told.checked.pixels[0], plain.case.pixels[0])
