@@ -61,8 +61,8 @@ def tell(parts: Sequence[Part], telling: Telling) -> list[Part]:
 
 
 def with_own(part: Part, texts: PhotoTexts) -> Part:
-    """Each photo with what its own ticks say, or with what its owner wrote; a phrase a sentence."""
-    return _told(part, "own text", lambda item: ". ".join(texts.said(item.photo)))
+    """Each photo with what its own ticks say, a phrase a sentence, or with what its owner wrote."""
+    return _told(part, "own text", lambda item: texts.text(item.photo))
 
 
 def with_none(part: Part) -> Part:
@@ -78,7 +78,7 @@ def with_other(part: Part, texts: PhotoTexts, seed: int = 0) -> Part:
         others = [one.photo for one in part.items if one.class_id != item.class_id]
         if not others:
             raise DataError(f"{part.name} has one class only; there is no other to take a text from")
-        return ". ".join(texts.said(rng.choice(others)))
+        return texts.text(rng.choice(others))
 
     return _told(part, "text of another class", draw)
 
@@ -89,7 +89,7 @@ def with_shuffled(part: Part, texts: PhotoTexts, seed: int = 0) -> Part:
 
     def draw(item: Item) -> str:
         others = [one.photo for one in part.items if one.class_id == item.class_id and one.photo != item.photo]
-        return ". ".join(texts.said(rng.choice(others or [item.photo])))
+        return texts.text(rng.choice(others or [item.photo]))
 
     return _told(part, "text of another photo of the class", draw)
 

@@ -75,8 +75,10 @@ def read_dataset(name: str, root: Path) -> Dataset:
 
 
 def limited(rows: list[Row], limit: int | None) -> list[Row]:
-    """Every n-th row, so that few rows still span the classes."""
-    return rows if limit is None else rows[:: max(1, len(rows) // limit)][:limit]
+    """So many rows at even distances over all of them, so that few rows still span the classes."""
+    if limit is None or limit >= len(rows):
+        return rows
+    return [rows[place * len(rows) // limit] for place in range(limit)]
 
 
 def hold_out_classes(dataset: Dataset, count: int) -> Dataset:

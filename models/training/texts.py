@@ -18,7 +18,7 @@ from torch import Tensor
 
 from models.text import Vocabulary, build_vocabulary, read_phrases
 from models.training.data import DataError, Dataset
-from models.training.ticks import Attributes, photo_phrases, read_attributes, read_states
+from models.training.ticks import Attributes, draw_phrases, photo_phrases, read_attributes, read_states
 from models.training.wording import Noise, bend, training_phrases
 
 DRAWS_A_PHOTO = 3  # for the vocabulary: each draw words the photo otherwise
@@ -30,6 +30,9 @@ class PhotoTexts(Protocol):
 
     def said(self, photo: str) -> list[str]:
         """A photo's phrases, always the same."""
+
+    def text(self, photo: str) -> str:
+        """A photo's text as a person would send it; `models.text.read_phrases` makes what was `said` of it."""
 
     def bent(self, photo: str, rng: Random, noise: Noise) -> list[str]:
         """A photo's phrases as training shows them: worded anew each time."""
@@ -45,6 +48,11 @@ class TickedTexts:
     def said(self, photo: str) -> list[str]:
         """All that is ticked, as phrases."""
         return photo_phrases(self.states.get(photo, self._nothing), self.attributes, Random(photo))
+
+    def text(self, photo: str) -> str:
+        """All that is ticked, a phrase a sentence."""
+        phrases = draw_phrases(self.states.get(photo, self._nothing), self.attributes, Random(photo))
+        return ". ".join(phrase.written for phrase in phrases)
 
     def bent(self, photo: str, rng: Random, noise: Noise) -> list[str]:
         """Phrases or sentences, with words dropped and changed."""
@@ -64,6 +72,10 @@ class WrittenTexts:
     def said(self, photo: str) -> list[str]:
         """The phrases of the text."""
         return read_phrases(self.texts.get(photo, ""))
+
+    def text(self, photo: str) -> str:
+        """The text as it was written."""
+        return self.texts.get(photo, "")
 
     def bent(self, photo: str, rng: Random, noise: Noise) -> list[str]:
         """The phrases of the text, with words dropped and changed."""

@@ -61,8 +61,13 @@ class Phrase:
         """The adjectives alone: `small brown and white`."""
         return " ".join((*self.modifiers, *_listed(self.colours)))
 
+    @property
+    def written(self) -> str:
+        """The phrase as a person writes it: without its hyphen "duck-like bird" would be read as a clause."""
+        return f"{self.described} {self.noun}".lstrip()
+
     def __str__(self) -> str:
-        return f"{self.described} {self.noun}".lstrip().replace("-", " ")
+        return self.written.replace("-", " ")
 
 
 @dataclass(frozen=True, slots=True)

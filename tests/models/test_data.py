@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.training.data import DataError, is_validation, limited, read_dataset
+from models.training.data import DataError, Row, is_validation, limited, read_dataset
 from tests.photosets import write_image_folder, write_photo
 
 
@@ -138,3 +138,9 @@ def test_a_limit_spreads_over_the_classes(tmp_path: Path) -> None:
     rows = limited(read_dataset("folder", tmp_path).part("test"), 3)
     assert [row.class_id for row in rows] == ["blue", "green", "red"]
     assert len(limited(rows, 10)) == 3
+
+
+def test_a_limit_reaches_the_last_rows_whatever_it_is() -> None:
+    rows = [Row(Path(), "1", "test", str(place)) for place in range(1689)]
+    assert int(limited(rows, 1000)[-1].photo) > 1685
+    assert len({row.photo for row in limited(rows, 1000)}) == 1000

@@ -33,6 +33,10 @@ class OwnName:
         """Two phrases."""
         return [f"{photo} bill", "crest"]
 
+    def text(self, photo: str) -> str:
+        """The phrases, a sentence each."""
+        return ". ".join(self.said(photo))
+
     def bent(self, photo: str, rng: Random, noise: Noise) -> list[str]:
         """Not asked for in evaluation."""
         raise AssertionError

@@ -7,6 +7,7 @@ from random import Random
 
 import torch
 
+from models.text import read_phrases
 from models.training.data import Dataset, Row
 from models.training.texts import TextReader, TickedTexts, WrittenTexts, read_texts, vocabulary_of
 from models.training.ticks import Attributes
@@ -41,6 +42,17 @@ def test_photos_of_one_class_that_change_their_ticks_change_their_texts() -> Non
         assert not torch.equal(reader.said([photo]), other.said([photo]))
         drawn, redrawn = (one.bent([photo] * 40, Random(1)) for one in (reader, other))
         assert not torch.equal(drawn, redrawn)
+
+
+def test_the_text_of_a_photo_is_read_back_as_what_is_said_of_it() -> None:
+    attributes = Attributes(
+        {"has_shape": ((0, "duck-like"), (1, "tree-clinging-like")), "has_bill_shape": ((2, "all-purpose"),)}, 3
+    )
+    for states in ("101", "011", "001", "000"):
+        texts = TickedTexts({"1": states}, attributes)
+        assert read_phrases(texts.text("1")) == texts.said("1")
+    written = WrittenTexts({"1": "A duck-like bird, with a red crown."})
+    assert read_phrases(written.text("1")) == written.said("1")
 
 
 def test_a_text_is_its_own_photos_whatever_the_others_say() -> None:

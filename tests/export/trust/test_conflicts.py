@@ -32,6 +32,10 @@ class ClassTexts:
         """Two phrases."""
         return SAID[photo.partition("-")[0]]
 
+    def text(self, photo: str) -> str:
+        """The phrases, a sentence each."""
+        return ". ".join(self.said(photo))
+
     def bent(self, photo: str, rng: Random, noise: Noise) -> list[str]:
         """The same."""
         return self.said(photo)
