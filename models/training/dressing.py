@@ -24,8 +24,10 @@ _ARTICLES = frozenset({"a", "an", "the"})
 _LEFT_TO_CLAIMS = """
 left right top bottom middle center centre upper lower front back far near close closest nearest farthest next beside above
 below under over behind between side corner end edge row top-left lone only other another both first second third fourth fifth
-1st 2nd 3rd 4th 5th one two three four last big bigger biggest large larger largest small smaller smallest little tiny huge
-whole half not no without isn't dont don't that which of hot
+sixth 1st 2nd 3rd 4th 5th 6th one two three four last big bigger biggest large larger largest small smaller smallest little tiny
+huge leftmost rightmost leftest rightest leftiest righty lefty leftside rightside onleft onright topmost uppermost high higher
+highest low lowest furthest foremost furthermost backmost centermost middle-right middle-left beneath whole half not no without
+isn't dont don't that which of hot
 """
 _PROVEN = frozenset(_LEFT_TO_CLAIMS.split())
 _WORDS = re.compile(r"[a-z0-9'-]+")

@@ -119,6 +119,7 @@ class Run:
         self._scheduler.load_state_dict(state["scheduler"])
         self.epoch, self.blend, self._step = int(state["epoch"]), state["blend"], int(state["step"])
         torch.set_rng_state(state["random"])
+        torch.cuda.set_rng_state_all(state.get("random_gpu", []))
         return True
 
     def train_epoch(self, batches: Iterable[Step], loss: Callable[[nn.Module, Step, Moment], Tensor]) -> float:
@@ -185,6 +186,7 @@ class Run:
             "blend": self.blend,
             "step": self._step,
             "random": torch.get_rng_state(),  # dropout goes on where it was
+            "random_gpu": torch.cuda.get_rng_state_all(),
         }
         partial = self.folder / f"{STATE_NAME}.partial"
         torch.save(state, partial)

@@ -18,6 +18,9 @@ from models.training.dressing import Dress, Wardrobe, read_wardrobe
         ("person", {}),  # nothing is added
         ("man on the left", {}),  # places,
         ("largest dog sitting", {}),  # sizes,
+        ("leftmost guy", {}),
+        ("highest bird", {}),
+        ("guy furthest from us", {}),
         ("second guy with hat", {}),  # order,
         ("red car parked", {}),  # own colours
         ("man next to a dog", {}),  # and other things are what boxes prove

@@ -12,7 +12,7 @@ import pytest
 
 from models.evaluation.grounding.answers import Answered, Located, ask_all
 from models.evaluation.grounding.floors import any_of_class_iou, largest_of_class_iou
-from models.evaluation.grounding.items import Item, relation_items
+from models.evaluation.grounding.items import Item, part_of, relation_items
 from models.evaluation.grounding.senses import Sense, mirrored_items, senses_of, to_markdown
 from models.evaluation.grounding.table import rows_of
 from models.preprocess import decode
@@ -102,6 +102,24 @@ def test_false_alarms_are_counted_where_nine_in_ten_are_heard(items: list[Item])
     )
     alarm = found(answered, ALARM)
     assert (alarm.share, alarm.count) == (0.5, 4)
+
+
+def test_the_interval_of_false_alarms_knows_that_the_threshold_was_drawn_too(items: list[Item]) -> None:
+    present = [replace(items[0], photo=f"present {number}") for number in range(10)]
+    absent = [Item("absent", items[0].path, f"absent {number}", "cat", None) for number in range(10)]
+    presence = [*range(10), *[1.0] * 10]  # all absent ones lie just above the threshold of these ten
+    conf = np.array([[one, 0.0] for one in presence])
+    alarm = found(Answered([*present, *absent], [(0.0, 0.0, 1.0, 1.0)] * 20, np.zeros(20), conf), ALARM)
+    assert alarm.share == alarm.high == 1.0
+    assert alarm.low < 1.0
+
+
+@pytest.mark.parametrize(
+    ("phrase", "part"),
+    [("two brown dogs", "people"), ("a man in a hat", "people, dressed nouns"), ("the lamp", "people, other nouns")],
+)
+def test_a_phrase_is_told_apart_by_who_taught_its_noun(phrase: str, part: str) -> None:
+    assert part_of(phrase) == part
 
 
 def test_relations_that_training_never_denies_are_counted_apart(items: list[Item]) -> None:

@@ -76,6 +76,17 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(net: Net, tmp_path: Pat
         assert torch.equal(tensor, continued.model.state_dict()[name]), name
 
 
+def test_a_run_on_a_gpu_goes_on_with_its_random_numbers(
+    net: Net, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, restored = torch.arange(16, dtype=torch.uint8), []
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: [state])
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", restored.extend)
+    Run(net, SCHEDULE, tmp_path, STEPS, seed=0).save()
+    assert Run(Net(), SCHEDULE, tmp_path, STEPS, seed=0).resume()
+    assert [one.tolist() for one in restored] == [state.tolist()]
+
+
 def test_a_new_folder_has_nothing_to_resume(net: Net, tmp_path: Path) -> None:
     assert not Run(net, SCHEDULE, tmp_path, STEPS, seed=0).resume()
 

@@ -167,10 +167,13 @@ def _floors(answered: Answered, data: Path, detector: Detector | None) -> list[R
     rows += floor_rows("the largest of the class, true boxes", items, largest_of_class_iou(items, scenes))
     if detector is not None:
         rows += floor_rows("the largest of the class by a detector", items, detector_iou(items, detector))
-    for part in ("people", "people, other nouns"):
-        said = [item for item in answered.items if item.part == part]
+    for name, parts in (
+        ("people", ("people",)),
+        ("people, other nouns", ("people, other nouns", "people, dressed nouns")),
+    ):
+        said = [item for item in answered.items if item.part in parts]
         if said:
-            row = Row(f"floor: the whole photo, {part}", [item.photo for item in said], floor_iou(said, WHOLE))
+            row = Row(f"floor: the whole photo, {name}", [item.photo for item in said], floor_iou(said, WHOLE))
             rows.append(row)
     return rows
 

@@ -20,7 +20,7 @@ from models.training.claims import Claim, Layout
 from models.training.colours import coloured_layout
 from models.training.data import Box, DataError, read_csv
 from models.training.expressions import draw_absent, draw_expressions, word_claim
-from models.training.nouns import NOUNS
+from models.training.nouns import NOUNS, UNPROVEN
 from models.training.voc import Scene
 
 Part = Literal[
@@ -32,6 +32,7 @@ Part = Literal[
     "absent, other relations",
     "by hand",
     "people",
+    "people, dressed nouns",
     "people, other nouns",
 ]
 
@@ -154,7 +155,7 @@ def people_items(folder: Path, split: str) -> list[Item]:
     for line in read_csv(folder / "phrases.csv", ("photo", "split", "phrase", *_SIDES)):
         if line["split"] != split:
             continue
-        part: Part = "people" if is_covered(line["phrase"]) else "people, other nouns"
+        part = part_of(line["phrase"])
         path = folder / "photos" / f"{line['photo']}.webp"
         found.append(Item(part, path, line["photo"], line["phrase"], _box(line)))
     return found
@@ -174,10 +175,16 @@ def head_noun(phrase: str) -> str:
     return words[-1] if words else ""
 
 
-def is_covered(phrase: str) -> bool:
-    """Whether training has expressions with the phrase's head noun, or its singular (`models.training.nouns`)."""
+def part_of(phrase: str) -> Part:
+    """Whether training speaks of the phrase's head noun, or its singular, by the classes or in people's words.
+
+    Both are in `models.training.nouns`; the second only where expressions were dressed (`models.training.dressing`).
+    """
     head = head_noun(phrase)
-    return bool({head, head.removesuffix("s"), head.removesuffix("es")} & _HEADS)
+    forms = {head, head.removesuffix("s"), head.removesuffix("es")}
+    if forms & _HEADS:
+        return "people"
+    return "people, dressed nouns" if forms & UNPROVEN.keys() else "people, other nouns"
 
 
 _HEADS = {noun.split()[-1] for noun in NOUNS}

@@ -6,18 +6,19 @@ and never when two things of one photo are asked for.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from models.evaluation.grounding.answers import Answered, iou_of
 from models.evaluation.grounding.items import OTHER_RELATIONS, Item, Part
 from models.evaluation.grounding.table import HIT_IOU
-from models.evaluation.metrics import bootstrap
+from models.evaluation.metrics import RESAMPLES, bootstrap
 from models.preprocess import decode
 from models.text.mirror import can_mirror, mirror_words
 from models.training.data import Box
@@ -77,7 +78,7 @@ def _swaps(answered: Answered) -> Sense | None:
             by_photo.setdefault(item.photo, []).append(place)
     photos, hits = [], []
     for photo, places in by_photo.items():
-        for one, other in combinations(places, 2):
+        for one, other in itertools.combinations(places, 2):
             if iou_of(answered.items[one].box, _known(answered.items[other])) >= HIT_IOU:
                 continue
             apart = iou_of(answered.boxes[one], answered.boxes[other]) < HIT_IOU
@@ -97,15 +98,25 @@ def _mirrors(answered: Answered) -> Sense | None:
 
 def _false_alarms(answered: Answered, absent: Part, words: str) -> Sense | None:
     """Of a part that means nothing, what is called there by the presence at which `RECALL` of the test is."""
-    part = np.array([item.part for item in answered.items])
-    presence = answered.conf[:, 0]
-    if not (part == "test").any():
+    used = np.array([item.part in ("test", absent) for item in answered.items])
+    is_absent = np.array([item.part == absent for item in answered.items])[used]
+    if is_absent.all() or not is_absent.any():
         return None
-    threshold = np.quantile(presence[part == "test"], 1 - RECALL)
-    places = np.flatnonzero(part == absent).tolist()
-    photos = [answered.items[place].photo for place in places]
-    hits = [bool(presence[place] >= threshold) for place in places]
-    return _sense(f"{words} called there, where {100 * RECALL:.0f} % of the others are", hits, photos)
+    presence = answered.conf[used, 0]
+    names, group = np.unique([item.photo for item in itertools.compress(answered.items, used)], return_inverse=True)
+
+    def share(drawn: npt.NDArray[np.int64]) -> float:
+        """The share of the photos that were drawn, each so often; the threshold is theirs, too."""
+        weight = drawn[group]
+        least = np.quantile(np.repeat(presence[~is_absent], weight[~is_absent]), 1 - RECALL)
+        return float(np.average(presence[is_absent] >= least, weights=weight[is_absent]))
+
+    rng = np.random.default_rng(0)
+    draws = [np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names)) for _ in range(RESAMPLES)]
+    shares = [share(drawn) for drawn in draws if drawn[group][is_absent].any() and drawn[group][~is_absent].any()]
+    low, high = np.quantile(shares, [0.025, 0.975])
+    told = f"{words} called there, where {100 * RECALL:.0f} % of the others are"
+    return Sense(told, share(np.ones(len(names), np.int64)), float(low), float(high), int(is_absent.sum()))
 
 
 def _sense(words: str, hits: Sequence[bool], photos: Sequence[str]) -> Sense | None:

@@ -89,7 +89,8 @@ def _parts(items: Sequence[Item]) -> Iterator[tuple[str, Bools]]:
     yield "photo and words mirrored", part == "mirrored"
     yield "written by hand", part == "by hand"
     yield "people's phrases, noun known", part == "people"
-    yield "people's phrases, other nouns", part == "people, other nouns"
+    yield "people's phrases, other nouns", (part == "people, other nouns") | (part == "people, dressed nouns")
+    yield "people's phrases, nouns that dressing says", part == "people, dressed nouns"
 
 
 def _row(name: str, items: Sequence[Item], iou: Floats, chosen: Bools) -> Row | None:
