@@ -148,7 +148,7 @@ def _fold(path: Path, content: bytes) -> dict[str, Key]:
     for number, line in enumerate(content.split(b"\n")[:-1], 1):
         try:
             event = msgspec.json.decode(line, type=Key | Revocation)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise KeysFault(
                 f"Line {number} of the keys file {path} cannot be read: mend or remove it ({error})."
             ) from None

@@ -36,6 +36,19 @@ class Form:
     images: list[bytes] = field(default_factory=list)
 
 
+class _Photos(msgspec.Struct):
+    """What may be large of a JSON object; everything else is read over."""
+
+    image: msgspec.Raw = msgspec.Raw()
+    images: msgspec.Raw = msgspec.Raw()
+
+
+#: The first items of a list, one more than are allowed; everything behind them is read over.
+_FirstPhotos = msgspec.defstruct(
+    "_FirstPhotos", [(f"image_{n}", msgspec.Raw, msgspec.Raw()) for n in range(IMAGES_LIMIT + 1)], array_like=True
+)
+
+
 class MultipartForm:
     """Reads multipart/form-data as it arrives.
 
@@ -147,9 +160,10 @@ def read_json(body: bytes, field_limit_bytes: int) -> Form:
     Raises:
         BadRequest: not JSON, not an object, more than `FIELDS_LIMIT` fields, or a photo is not base64.
         InvalidParameter: a field is nested deeper than lists of texts and objects of them; too many images.
-        TooLarge: a field other than a photo is above its limit.
+        TooLarge: a field other than a photo is above its limit, or all of them together are.
     """
     try:
+        _bound_rest(body, msgspec.json.decode(body, type=_Photos), field_limit_bytes)
         parts = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
         raise BadRequest('The JSON body is not an object: send {"image": "<base64>", ...}.') from None
@@ -170,6 +184,14 @@ def read_json(body: bytes, field_limit_bytes: int) -> Form:
     return form
 
 
+def _bound_rest(body: bytes, photos: _Photos, field_limit_bytes: int) -> None:
+    """Refuse what is too large for the fields that are allowed before each becomes an object of many times its bytes."""
+    size = len(body) - len(memoryview(photos.image)) - len(memoryview(photos.images))
+    limit = FIELDS_LIMIT * (field_limit_bytes + PART_HEADER_LIMIT_BYTES)
+    if size > limit:
+        raise TooLarge(f"Beside its photos the JSON object has {size} bytes; its fields may have {limit} together.")
+
+
 def _value(name: str, raw: msgspec.Raw) -> Value:
     try:
         value: Value = msgspec.json.decode(raw, type=Value)
@@ -184,9 +206,10 @@ def _value(name: str, raw: msgspec.Raw) -> Value:
 
 def _read_images(raw: msgspec.Raw) -> list[bytes]:
     try:
-        images = msgspec.json.decode(raw, type=list[msgspec.Raw])
+        photos = msgspec.json.decode(raw, type=_FirstPhotos)
     except _UNREADABLE:
         raise BadRequest("Field 'images' must be a list of texts in base64.") from None
+    images = [image for image in msgspec.structs.astuple(photos) if memoryview(image)]
     if len(images) > IMAGES_LIMIT:
         raise _too_many_images()
     return [_from_base64(IMAGES, image) for image in images]

@@ -38,7 +38,7 @@ class KeyRing:
     """The keys of a file. `clock` gives seconds of the host's monotonic clock.
 
     Raises:
-        KeysFault: the file cannot be read now. One that cannot be read later leaves the keys as they are.
+        KeysFault: the file cannot be read now. One that cannot be read later leaves the keys as they are until it can.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -46,6 +46,7 @@ class KeyRing:
         self._clock = clock
         self._seen = _state_of(path)
         self._keys = read_keys(path)
+        self._fault = ""  # why the file cannot be read, which is logged once
         self._look_at = clock() + LOOK_EVERY_S
         self._secret = secrets.token_bytes(32)
         self._verified: dict[bytes, Key] = {}  # at most one a key of the file
@@ -99,17 +100,20 @@ class KeyRing:
         self._rejected[digest] = None
 
     def _look_again(self) -> None:
-        """Read the file again if it has changed; what was checked against the old one is forgotten."""
+        """Read the file again if it has changed since it could be read; what was checked against the old one is forgotten."""
         self._look_at = self._clock() + LOOK_EVERY_S
         state = _state_of(self._path)
         if state == self._seen:
+            self._fault = ""
             return
-        self._seen = state
         try:
             self._keys = read_keys(self._path)
         except KeysFault as fault:
-            _log.error("keys_kept", fault=str(fault), keys=len(self._keys))
+            if str(fault) != self._fault:
+                self._fault = str(fault)
+                _log.error("keys_kept", fault=self._fault, keys=len(self._keys))
             return
+        self._seen, self._fault = state, ""
         self._verified.clear()
         self._rejected.clear()
         _log.info("keys_read", keys=len(self._keys))

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import gc
 import importlib.util
+import resource
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 BEAT_S = 1.0
 LAG_PROBES_PER_BEAT = 4
+#: Open files beside the connections that are allowed: those above the limit that are told so, workers, Redis, pages.
+SPARE_FILES = 512
 
 _log = get_logger(part="gateway")
 
@@ -43,6 +46,7 @@ def run_gateway(settings: Settings, status: StatusPipe) -> int:
     try:
         if settings.redis_url is not None:
             check_redis(settings.redis_url)
+        _allow_open_files(settings.connections_limit + SPARE_FILES)
         tracing = open_tracing(settings, "gateway")
         doors = open_doors(settings)
     except (DoorShut, KeysFault, RedisUnusable, TracingFault) as fault:
@@ -54,6 +58,17 @@ def run_gateway(settings: Settings, status: StatusPipe) -> int:
     finally:
         if tracing is not None:
             tracing.close()
+
+
+def _allow_open_files(needed: int) -> None:
+    """Raise the process's own limit of open files, often 1024, to what is needed, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < needed:
+        _log.warning("open_files_limited", allowed=allowed, needed=needed)
 
 
 async def _run(settings: Settings, status: StatusPipe, doors: Doors, tracing: Tracing | None) -> int:

@@ -1,8 +1,8 @@
 """The connection: uvicorn's httptools protocol under limits of its own, so that no client holds what is not its.
 
 Bounds what uvicorn leaves open: the head in bytes and time, the body in time, the bytes of a whole message on the wire,
-the number of connections, and how much of a body is read after its request was answered. Tells a `Wire` when its client
-leaves. The size of a body is bounded in `uploads.py`, where it is known what it is for.
+the number of connections and of requests that wait on one, and how much of a body is read after its request was answered.
+Tells a `Wire` when its client leaves. A body's size is bounded in `uploads.py`, where it is known what it is for.
 
 A client that closes its sending side counts as gone, as with most proxies: an answer that nobody may read is not worth
 an inference. HTTP/1.1: RFC 9112.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, cast
 
@@ -22,11 +21,14 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.errors import BadRequest, FieldmarkError, HeadersTooLarge, Overloaded, RequestTimeout, TooLarge
+from service.errors import BadRequest, FieldmarkError
 from service.gateway.alarm import Alarm
 from service.gateway.exchange import Wire, attach_wire, new_request_id
+from service.gateway.limits import PIPELINE_LIMIT, ConnectionLimits
 from service.gateway.problems import write_response
+from service.gateway.restarting import RestartingParser
 from service.gateway.sender import Exit, Sender
+from service.gateway.unread import WatchedFlow
 
 #: What is read and thrown away of a body whose request is answered, so that its client comes to read the answer.
 DISCARD_LIMIT_BYTES = 1 << 20
@@ -37,19 +39,6 @@ DRAIN_IDLE_S = 0.5
 EXCESS_LIMIT = 64
 
 _HEADER_FRAME_BYTES = 4  # the colon, the space and the line's end
-_CHUNK_OVERHEAD = 2  # a chunked body may be this many times its content on the wire
-_READ_BYTES = 256 << 10  # asyncio reads at most this at once
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """The most that a connection may take; how long it may idle is uvicorn's `timeout_keep_alive`."""
-
-    head_bytes: int
-    body_bytes: int
-    head_timeout_s: float
-    body_timeout_s: float
-    connections: int
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -66,6 +55,7 @@ class GatewayProtocol(HttpToolsProtocol):
         refused: Callable[[FieldmarkError], None],
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.parser = RestartingParser(self)  # type: ignore[assignment]
         self._limits = limits
         self._refused = refused
         self._alarm = Alarm(self.loop)
@@ -85,12 +75,12 @@ class GatewayProtocol(HttpToolsProtocol):
         """Admit the client, or tell it that there are too many."""
         super().connection_made(transport)
         self._exit = Exit(transport, self._end_after_answer)
-        limit = self._limits.connections
-        excess = len(self.connections) - limit
+        self.flow = WatchedFlow(transport, self.loop)
+        excess = len(self.connections) - self._limits.connections
         if excess > EXCESS_LIMIT:
             transport.abort()
         elif excess > 0:
-            self._refuse(Overloaded(f"{limit} connections are open, the most that are allowed.", retry_after_s=1))
+            self._refuse(self._limits.too_many_connections())
         else:
             self._alarm.set(self._limits.head_timeout_s, self._give_up_head)
 
@@ -113,9 +103,8 @@ class GatewayProtocol(HttpToolsProtocol):
         belongs = self._is_in_head or self._is_in_body or not self._unanswered
         self._has_ended = False
         super().data_received(data)
-        if (
-            belongs and not self._has_ended
-        ):  # what begins behind the end of another message is counted from the next read on
+        # What begins behind the end of another message is counted from the next read on.
+        if belongs and not self._has_ended:
             self._message_bytes += len(data)
         if self._is_in_head:
             self._bound_head()
@@ -160,12 +149,16 @@ class GatewayProtocol(HttpToolsProtocol):
         self.expect_100_continue = dict(headers).get(b"expect", b"").lower() == b"100-continue"
         size = len(self.url) + _HEADER_FRAME_BYTES * len(headers) + sum(map(len, chain.from_iterable(headers)))
         if size > self._limits.head_bytes:
-            wire.refusal = self._head_too_large(size)
+            wire.refusal = self._limits.head_too_large(size)
         super().on_headers_complete()
         self._is_in_body = True
         self._unanswered.append((self.cycle, wire))
         if self._is_draining:
             self.cycle.keep_alive = False
+        if len(self._unanswered) - 1 > PIPELINE_LIMIT:
+            error = self._limits.too_many_waiting()
+            self._refuse(error)
+            raise error  # it stops the parser, which may hold many more
 
     def on_body(self, body: bytes) -> None:
         """Pass a piece of the body on, or drop it where the request is answered.
@@ -173,6 +166,7 @@ class GatewayProtocol(HttpToolsProtocol):
         A first piece is passed on as it is: most photos come in one or two, and uvicorn would copy each twice and stop
         reading for every one that is larger than 64 KiB. One read is the most that lies here without its pause.
         """
+        self.expect_100_continue = False
         cycle = self.cycle
         if cycle.response_complete:
             self._discard(len(body))
@@ -185,11 +179,15 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End the body; a connection whose discarded body ends here is idle again."""
+        if self.parser.should_upgrade():
+            return  # it goes on, behind a head that was read alone
         self._has_ended = True
         self._is_in_body = False
         self._alarm.clear()
         if not self.cycle.response_complete:
             super().on_message_complete()
+            if not self.pipeline:
+                self.flow.resume_reading()  # a large body has paused it, and the client's leaving would not be seen
             return
         self.cycle.more_body = False
         self._rest()
@@ -208,7 +206,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self._alarm.set(self._limits.head_timeout_s, self._give_up_head)
         elif not self._is_discarding():
             self._rest()
-        elif self.expect_100_continue:
+        elif self.expect_100_continue and not self._is_over:
             # Whether a body still comes is the client's choice now, so what follows cannot be read (RFC 9110, 10.1.1).
             self.transport.close()
         else:
@@ -218,9 +216,6 @@ class GatewayProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP."""
         self._refuse(BadRequest("The request does not follow HTTP/1.1."))
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Answer a request for another protocol in this one (RFC 9110, 7.8), without a word in the log."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Let the application answer, through our own way out."""
@@ -257,16 +252,13 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _bound_head(self) -> None:
         if self._message_bytes > self._limits.head_bytes:
-            self._refuse(self._head_too_large(self._message_bytes))
+            self._refuse(self._limits.head_too_large(self._message_bytes))
         elif not self._alarm.is_set and not self._unanswered:
             self._alarm.set(self._limits.head_timeout_s, self._give_up_head)
 
     def _bound_body(self) -> None:
-        if self._message_bytes > _CHUNK_OVERHEAD * self._limits.body_bytes + _READ_BYTES:
-            limit = self._limits.body_bytes
-            self._refuse(
-                TooLarge(f"The body and its framing have {self._message_bytes} bytes; a body may have {limit}.")
-            )
+        if self._message_bytes > self._limits.wire_bytes:
+            self._refuse(self._limits.body_too_large(self._message_bytes))
         elif not self._alarm.is_set:
             self._alarm.set(self._limits.body_timeout_s, self._give_up_body)
 
@@ -289,7 +281,7 @@ class GatewayProtocol(HttpToolsProtocol):
             cycle.keep_alive = False
             if cycle.more_body:
                 wire.refusal = error
-                self._is_in_body = cycle.more_body = False
+                cycle.more_body = False
                 cycle.message_event.set()
 
     def _discard(self, size: int) -> None:
@@ -299,13 +291,10 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _give_up_head(self) -> None:
         if self._is_in_head:
-            self._refuse(RequestTimeout(f"The head was not complete after {self._limits.head_timeout_s:g} s."))
+            self._refuse(self._limits.head_too_late())
         else:
             # Nothing was asked, so there is nothing to answer.
             self.transport.close()
 
     def _give_up_body(self) -> None:
-        self._refuse(RequestTimeout(f"The body was not complete after {self._limits.body_timeout_s:g} s."))
-
-    def _head_too_large(self, size: int) -> HeadersTooLarge:
-        return HeadersTooLarge(f"The head has {size} bytes or more; at most {self._limits.head_bytes} are allowed.")
+        self._refuse(self._limits.body_too_late())

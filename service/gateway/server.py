@@ -20,7 +20,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from service.gateway.doors import BACKLOG
-from service.gateway.protocol import ConnectionLimits, GatewayProtocol
+from service.gateway.limits import ConnectionLimits
+from service.gateway.protocol import GatewayProtocol
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -79,7 +80,8 @@ class GatewayServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for listener in listeners:
             loop.remove_reader(listener)
-        await asyncio.sleep(0)  # what the loop has taken becomes a connection; of a closed server it would be dropped
+        for _ in range(2):  # what the loop has taken becomes a transport, and that a connection, which is then told
+            await asyncio.sleep(0)
         knocking = [connection for listener in listeners for connection in _accept_all(listener)]
         for server in self.servers:
             server.close()

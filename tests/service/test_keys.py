@@ -81,6 +81,7 @@ def test_a_change_keeps_the_file_that_a_container_has_mounted(path: Path) -> Non
     [
         (b"{}\n", "Line 1 of the keys file .* cannot be read"),
         (b'{"event":"revoked","id":"1","at":"2026-01-01T00:00:00Z","why":"x"}\n', "Line 1 .* unknown field `why`"),
+        ('{"event":"revoked","id":"Müller"}\n'.encode("latin-1"), "Line 1 of the keys file .* cannot be read"),
         (bytes(FILE_LIMIT_BYTES + 1), f"larger than {FILE_LIMIT_BYTES} bytes"),
     ],
 )

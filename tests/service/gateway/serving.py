@@ -111,6 +111,15 @@ class RunningGateway:
                 return True
         return False
 
+    def comes_to_hold(self, holds: Callable[[], object]) -> bool:
+        """Whether something holds in the server, now or in a few turns of the loop: a connection's state tells nobody of a change."""
+        until = time.monotonic() + WAIT_S
+        while time.monotonic() < until:
+            if holds():
+                return True
+            time.sleep(0)
+        return False
+
     def client(self, **options: Any) -> httpx.Client:
         """Make an HTTP client of this gateway; certificates, which it has no use for, take longer to read than an answer."""
         return httpx.Client(base_url=self.url, timeout=WAIT_S, trust_env=False, verify=False, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import threading
@@ -70,6 +71,31 @@ def test_who_has_knocked_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
         with connection:
             assert read_answer(connection).status == 200
     assert len(knocking) == 3
+
+
+def test_who_has_just_come_in_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    entered: list[socket.socket] = []
+    shut_down = GatewayServer.shutdown
+
+    async def shut_down_on(server: GatewayServer, sockets: list[socket.socket] | None = None) -> None:
+        entered.append(gateway.connect())
+        entered[-1].sendall(request())
+        (listening,) = server.servers
+        asyncio.get_running_loop()._accept_connection(  # type: ignore[attr-defined]  # what the loop would call in this turn
+            listening._protocol_factory,
+            listening.sockets[0]._sock,
+            None,
+            listening,  # type: ignore[attr-defined]
+        )
+        await shut_down(server, sockets)
+
+    monkeypatch.setattr(GatewayServer, "shutdown", shut_down_on)
+    with RunningGateway(FakeBus(), drain_timeout_s=5) as gateway:
+        gateway.server.handle_exit(signal.SIGTERM, None)
+        gateway.join()
+    (connection,) = entered
+    with connection:
+        assert read_answer(connection).headers["connection"] == "close"
 
 
 def test_an_idle_connection_may_still_ask_once(begun: threading.Event) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -183,3 +184,23 @@ def test_any_json_is_read_or_refused(value: object) -> None:
 def test_json_of_wrong_shape_is_refused(body: str, error: type[FieldmarkError], said: str) -> None:
     with pytest.raises(error, match=said):
         read_json(body.encode(), LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "said"),
+    [
+        (b'{"images":[' + b"0," * 400_000 + b"0]}", InvalidParameter, "more than 5 images"),
+        (b"{" + b",".join(b'"%06x":0' % n for n in range(400_000)) + b"}", TooLarge, "may have 163072 together"),
+    ],
+    ids=["photos", "fields"],
+)
+def test_json_of_many_small_parts_is_refused_before_they_are_built(
+    body: bytes, error: type[FieldmarkError], said: str
+) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(error, match=said):
+            read_json(body, LIMIT)
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(body)
+    finally:
+        tracemalloc.stop()

@@ -14,7 +14,7 @@ from service import keys
 from service.errors import Overloaded, Unauthorized
 from service.gateway import keyring
 from service.gateway.keyring import LOOK_EVERY_S, KeyRing
-from service.keys import Scope, add_key, read_keys, revoke_key
+from service.keys import KeysFault, Scope, add_key, read_keys, revoke_key
 
 Check = Callable[[str], keys.Key]
 
@@ -117,6 +117,26 @@ def test_a_file_that_breaks_leaves_the_keys_as_they_are(
     harm(path)
     clock.now = LOOK_EVERY_S
     assert ring.recall(bearer(text)) is not None
+
+
+def test_a_revocation_that_could_not_be_read_is_read_later(
+    path: Path, checks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    text = add_key(path, "laptop", [Scope.INFER])
+    ring = KeyRing(path, clock)
+    asyncio.run(ring.check(bearer(text)))
+    revoke_key(path, "laptop")
+
+    def fail(path: Path) -> dict[str, keys.Key]:
+        raise KeysFault(f"The keys file {path} cannot be read: Too many open files.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(keyring, "read_keys", fail)
+        clock.now = LOOK_EVERY_S
+        assert ring.recall(bearer(text)) is not None
+    clock.now = 2 * LOOK_EVERY_S
+    assert ring.recall(bearer(text)) is None
 
 
 def test_a_key_that_is_revoked_while_it_is_checked_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

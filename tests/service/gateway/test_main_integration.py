@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.gateway.main import SPARE_FILES
 from tests.service.gateway.fake_bus import WAIT_S
 
 PROGRAM = """
@@ -147,3 +148,13 @@ def test_it_stays_small(tmp_path: Path) -> None:
         status = Path(f"/proc/{child.process.pid}/status").read_text()
     (resident,) = [int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS")]
     assert resident <= 80_000_000
+
+
+@pytest.mark.parametrize(("hard", "allowed"), [(4096, 1000 + SPARE_FILES), (1200, 1200)])
+def test_it_may_open_as_many_files_as_its_connections_need(tmp_path: Path, hard: int, allowed: int) -> None:
+    before = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (1024, {hard}))"
+    after = "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    with started(tmp_path, before, after, connections_limit=1000) as child:
+        child.wait_ready()
+        child.process.send_signal(signal.SIGTERM)
+        assert child.process.communicate(timeout=WAIT_S)[0].strip() == str(allowed)
