@@ -285,13 +285,20 @@ class Engine:
     def _domains_of_routes(self) -> dict[str, str]:
         named = {domain_route("classify", domain): domain for domain in self._shelf.domains}
         if self._shelf.router is None and len(self._shelf.domains) == 1:
-            named[domain_route("classify", AUTO)] = next(iter(self._shelf.domains))
+            (only,) = self._shelf.domains
+            if only in self._proposed_domains():  # else what is proposed may be of it under another name
+                named[domain_route("classify", AUTO)] = only
         bundles = self._shelf.bundles.items()
         return named | {
             model_route("classify", identity): bundle.manifest.domain
             for identity, bundle in bundles
             if bundle.manifest.task == "classify" and bundle.manifest.domain is not None
         }
+
+    def _proposed_domains(self) -> set[str]:
+        """The domains whose subjects the detector proposes."""
+        identity = self._shelf.pointing.get("locate")
+        return {label.levels["domain"] for label in self._shelf.bundles[identity].labels} if identity else set()
 
     def _domain_plan(self, domain: str, name: str) -> ClassifyPlan:
         reader = self._shelf.readers.get(domain)
