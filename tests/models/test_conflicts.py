@@ -25,6 +25,10 @@ class ClassTexts:
         """Two phrases."""
         return CLASSES[photo[0]]
 
+    def text(self, photo: str) -> str:
+        """The phrases, a sentence each."""
+        return ". ".join(self.said(photo))
+
     def bent(self, photo: str, rng: Random, noise: Noise) -> list[str]:
         """The same, in another order."""
         assert noise.phrase == 0

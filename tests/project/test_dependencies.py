@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OWN = {"deploy", "export", "fieldmark", "models", "service", "tests"}
-#: Base packages that no file imports: uvicorn runs on them when they are there.
-TAKEN_BY_UVICORN = {"httptools", "uvloop"}
+#: Base packages that no file imports: uvicorn runs on it when it is there.
+TAKEN_BY_UVICORN = {"uvloop"}
 #: Which extras a folder may count on besides the base; `cpu` stands for either engine. What is not installed here (`oracle`)
 #: goes by its module's name.
 EXTRAS = {
