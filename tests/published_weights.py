@@ -28,7 +28,7 @@ from tests.detector import published_detector
 _STAGES = (*(Stage(1, 8, 1, 2),) * 3, Stage(1, 320, 1, 2))
 #: The published backbones with one short block for each halving of the map: the same on the outside, in little time.
 FEW_BLOCKS: dict[str, BackboneSpec] = {
-    name: replace(SPECS[name], stages=_STAGES) for name in ("mobilenet_v2", "efficientnet_lite0")
+    name: replace(SPECS[name], stages=_STAGES) for name in ("mobilenet_v2", "efficientnet_lite0", "efficientnet_lite2")
 }
 FEW_LAYERS = replace(VIT_S14, depth=2)
 COCO = tuple({2: "car", 5: "bus", 7: "truck", 14: "bird"}.get(place, f"thing {place}") for place in range(80))
@@ -58,6 +58,7 @@ _VIT_MODEL_BLOCK = {
 def write_weights(folder: Path) -> None:
     """Every file that the documents start from, under the name that they give it."""
     write_efficientnet_lite(folder / "efficientnet-lite0-57934424.pth", lively(FEW_BLOCKS["efficientnet_lite0"]))
+    write_efficientnet_lite(folder / "efficientnet-lite2-9656183e.pth", lively(FEW_BLOCKS["efficientnet_lite2"]))
     write_inat_mobilenet(folder / "mobilenet_v2_inat_bird_fp16.safetensors", lively(FEW_BLOCKS["mobilenet_v2"]))
     write_vit(folder / "vit_s_focus.onnx", PlainTransformer(VisionTransformer(FEW_LAYERS), 2).state_dict())
     write_yolox(YoloxStages(), folder / "yolox_nano.onnx")

@@ -28,9 +28,14 @@ OWN_COMMANDS = ("serve", "classify", "ground", "answer", "models", "keys", "sett
 def run_command(arguments: list[str]) -> int:
     """Run one command and give its exit status."""
     try:
-        build_app(arguments)(args=arguments, prog_name="fieldmark")
+        try:
+            build_app(arguments)(args=arguments, prog_name="fieldmark")
+        finally:
+            _write_out()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
+    except BrokenPipeError:
+        return 1
     except SettingsError as error:
         return _say(error, 2)
     except ModuleNotFoundError as error:
@@ -40,6 +45,17 @@ def run_command(arguments: list[str]) -> int:
     except (BundleError, CommandFailed, extras.ExtraMissing, FieldmarkError, KeysFault, OSError, StoreMissing) as error:
         return _say(error, 1)
     return 0
+
+
+def _write_out() -> None:
+    """Write what stdout still holds while it can be told that this failed: at its own end the interpreter may not."""
+    if sys.stdout is None:  # it was closed from the beginning
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = None  # or the interpreter would try again
+        raise
 
 
 def build_app(arguments: list[str]) -> typer.Typer:

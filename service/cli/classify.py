@@ -54,6 +54,9 @@ def classify(
     locate_all: Annotated[
         bool, typer.Option("--locate-all", help="Find all subjects, by a detector, and tell what each is.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Answer by the likeliest domain where the photo shows none that is known.")
+    ] = False,
     draw: Annotated[
         Path | None,
         typer.Option(
@@ -80,7 +83,7 @@ def classify(
     paths = find_photos(photo)
     if not paths:
         raise typer.BadParameter(f"there is no photo in {', '.join(map(str, photo))}")
-    pictures = Pictures(draw, len(paths)) if draw is not None else None
+    pictures = Pictures(draw, paths) if draw is not None else None
     if out is not None:
         check_place("--out", out)
     if expression is not None:
@@ -88,7 +91,7 @@ def classify(
     said = read_text("--text", text or "") or None
     engine = open_engine(settings)
     parameters = Parameters(
-        top_k=top_k or (1 if form is Format.CSV else TOP_K), explain=pictures is not None, text=said
+        top_k=top_k or (1 if form is Format.CSV else TOP_K), explain=pictures is not None, text=said, force=force
     )
 
     def ask(photos: list[bytes]) -> Sequence[Result]:

@@ -11,6 +11,7 @@ import typer
 from service.answers import Box
 from service.cli.options import AsJson, CommandFailed, OnDevice, Store, check_place, open_engine
 from service.cli.photos import read_photo
+from service.cli.results import name_of
 from service.errors import FieldmarkError
 from service.replies import GroundAnswer, Located, QuestionAnswer
 from service.settings import read_settings
@@ -87,10 +88,10 @@ def _print(photo: Path, found: GroundAnswer | QuestionAnswer, *, as_json: bool) 
     """Print an answer: the object of the HTTP interface with `path` first, or lines for a person."""
     if as_json:
         told: dict[str, object] = msgspec.to_builtins(found)
-        typer.echo(msgspec.json.encode({"path": str(photo)} | told).decode())
+        typer.echo(msgspec.json.encode({"path": name_of(photo)} | told).decode())
         return
     note = f", uncertain: {found.reason}" if isinstance(found, QuestionAnswer) and found.uncertain is True else ""
-    typer.echo(f"{photo} ({found.model.name} {found.model.version}{note})")
+    typer.echo(f"{name_of(photo)} ({found.model.name} {found.model.version}{note})")
     if isinstance(found, GroundAnswer):
         for result in found.results:
             typer.echo(_tell(result))

@@ -7,6 +7,7 @@ for each prediction. In both a photo that failed, or shows no subject, keeps its
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -42,10 +43,10 @@ class TextWriter:
             for subject in result.subjects:
                 self.write(path, subject)
             if not result.subjects:
-                self._stream.write(f"{path}: {_NO_SUBJECT}\n")
+                self._stream.write(f"{name_of(path)}: {_NO_SUBJECT}\n")
             return
         note = f", uncertain: {result.reason}" if result.uncertain is True else ""
-        self._stream.write(f"{path} ({result.model.name} {result.model.version}{note})\n")
+        self._stream.write(f"{name_of(path)} ({result.model.name} {result.model.version}{note})\n")
         if isinstance(result.text_reason, str):
             self._stream.write(f"  {result.text_reason}\n")
         if result.text_conflict is True:
@@ -68,7 +69,7 @@ class JsonWriter:
             }  # fmt: skip
         else:
             told = msgspec.to_builtins(result)
-        self._stream.write(msgspec.json.encode({"path": str(path)} | told).decode() + "\n")
+        self._stream.write(msgspec.json.encode({"path": name_of(path)} | told).decode() + "\n")
 
 
 class CsvWriter:
@@ -97,13 +98,18 @@ class CsvWriter:
         for rank, prediction in enumerate(result.predictions, 1):
             names = _levels_of(prediction)
             self._table.writerow(
-                [path, model, rank, prediction.class_id, prediction.label, f"{prediction.probability:.6f}"]
+                [name_of(path), model, rank, prediction.class_id, prediction.label, f"{prediction.probability:.6f}"]
                 + [names.get(level, "") for level in self._levels]
                 + [uncertain, ""]
             )
 
     def _write_fault(self, path: Path, sentence: str) -> None:
-        self._table.writerow([path, *[""] * (6 + len(self._levels)), sentence])
+        self._table.writerow([name_of(path), *[""] * (6 + len(self._levels)), sentence])
+
+
+def name_of(path: Path) -> str:
+    """A path as text that can be written; bytes of a name that are not UTF-8 are shown as U+FFFD."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def _levels_of(prediction: Prediction) -> dict[str, str]:

@@ -56,6 +56,9 @@ class AsyncClient:
         headers: Mapping[str, str] | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
+        key = None if key is None else key.strip()  # as it comes out of a file
+        if key is not None and not (key and key.isascii() and key.isprintable()):
+            raise ValueError("The key is empty, or has a character that no key has.")  # it is not shown
         self._timeout_ms = timeout_ms
         self._budget = budget or RetryBudget()
         self._sleep = sleep

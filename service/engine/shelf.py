@@ -7,7 +7,7 @@ answered for its name, the next one does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Protocol
 
@@ -43,7 +43,14 @@ class Shelf:
         self._places = find_bundles(stores)
         self._faults: dict[Place, list[str]] = {}
         with ThreadPoolExecutor(threads) as pool:
-            loading = {place: pool.submit(loader.load, place.folder) for place in sorted(self._places, key=_bytes_of)}
+            try:
+                loading = {
+                    place: pool.submit(loader.load, place.folder) for place in sorted(self._places, key=_bytes_of)
+                }
+                wait(loading.values())
+            except BaseException:  # interrupted: what is not begun is not waited for, and no thread outlives the pool
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         for place in self._places:
             try:
                 self.bundles[f"{place.name}@{place.version}"] = loading[place].result()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from service.client import RetryBudget
+from service.client import Client, RetryBudget
 from service.client.wire import write_question
 
 
@@ -45,3 +45,10 @@ def test_what_has_no_place_in_an_address_travels_in_the_body(wishes: dict[str, o
 
 def test_several_photos_travel_as_a_list() -> None:
     assert json.loads(write_question([b"a", b"b"], {}, 900)["content"])["images"] == ["YQ==", "Yg=="]
+
+
+def test_a_key_may_have_the_end_of_its_line_and_a_wrong_one_is_not_told() -> None:
+    Client("http://127.0.0.1", key="fm_0_secret\n").close()
+    with pytest.raises(ValueError, match="has a character that no key has") as told:
+        Client("http://127.0.0.1", key="fm_0_sec\nret")
+    assert "sec" not in str(told.value)

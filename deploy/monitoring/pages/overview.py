@@ -24,7 +24,12 @@ def _now() -> Row:
             number(
                 "Gateways up", Query('sum(up{job="fieldmark"})'), "Gateways that answer Prometheus.", limits=(1, 0.5)
             ),
-            number("Workers up", Query("sum(fieldmark_worker_up)"), "Workers that take requests.", limits=(1, 0.5)),
+            number(
+                "Workers up",
+                Query('sum(fieldmark_worker_up) or 0 * sum(up{job="fieldmark"})'),
+                "Workers that take requests.",
+                limits=(1, 0.5),
+            ),
             number(
                 "Requests",
                 Query("sum(task_model:fieldmark_requests:rate5m)"),

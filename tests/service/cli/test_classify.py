@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from service.cli.photos import PORTION_PHOTOS, read_portions
 from tests.bundles import make_bundle
+from tests.service.zoo import make_router
 
 Run = Callable[..., Any]
 
@@ -145,3 +147,40 @@ def test_explanations_are_drawn_into_a_file_or_a_folder(
     folder.mkdir()
     assert fieldmark("classify", photos, "--store", store, "--draw", folder).status == 1  # one is no photo
     assert sorted(path.name for path in folder.iterdir()) == ["blue.png", "red-2.png", "red.png"]
+
+
+def test_drawings_never_take_the_place_of_a_photo(fieldmark: Run, store: Path, photos: Path) -> None:
+    blue = (photos / "sub" / "blue.PNG").rename(photos / "sub" / "blue.png")
+    before = blue.read_bytes()
+    assert fieldmark("classify", blue.parent, "--store", store, "--draw", blue.parent).status == 0
+    assert blue.read_bytes() == before
+    assert (blue.parent / "blue-2.png").is_file()
+    refused = fieldmark("classify", blue, "--store", store, "--draw", blue)
+    assert (refused.status, blue.read_bytes()) == (1, before)
+    assert "is the photo itself; name another file" in refused.err
+
+
+@pytest.mark.parametrize("form", ["text", "csv", "jsonl"])
+def test_a_name_that_is_not_utf_8_is_shown_as_well_as_it_can_be(
+    form: str, fieldmark: Run, store: Path, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "bad.jpg").unlink()
+    (photos / "red.jpg").rename(os.fsdecode(os.fsencode(photos) + b"/r\xffd.jpg"))
+    out = tmp_path / "out"
+    assert fieldmark("classify", photos, "--store", store, "--format", form, "--out", out).status == 0
+    written = out.read_text(encoding="utf-8")
+    assert "r\ufffdd.jpg" in written
+    assert "blue.PNG" in written
+
+
+def test_where_nothing_is_known_the_likeliest_domain_can_be_asked_for(
+    fieldmark: Run, photos: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "domains"
+    for domain in ("birds", "cars"):
+        make_bundle(store, name=domain, domain=domain)
+    make_router(store)
+    neither = photos / "sub"
+    refused = fieldmark("classify", neither, "--store", store)
+    assert (refused.status, "force" in refused.err) == (1, True)
+    assert fieldmark("classify", neither, "--store", store, "--force").status == 0

@@ -1,6 +1,8 @@
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,3 +60,24 @@ heavy = {"rich", "numpy", "cv2", "onnxruntime", "fastapi", "starlette", "torch",
 assert not heavy, heavy
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("size", [100, 5000, 20000])
+def test_results_that_cannot_be_written_are_a_failure(size: int) -> None:
+    code = f"""
+import sys, typer
+from service.cli import app
+def build(arguments):
+    made = typer.Typer()
+    @made.command()
+    def command() -> None: sys.stdout.write("x" * {size})
+    return made
+app.build_app = build
+sys.exit(app.run_command([]))
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "fieldmark: No space left on device.\n")

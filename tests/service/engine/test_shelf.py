@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Collection
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.manifest import MANIFEST_NAME
+from service.engine import shelf as shelves
+from service.engine.bundle import Bundle
 from service.engine.loader import Loader
 from service.engine.shelf import Shelf
 from tests.bundles import make_bundle, rewrite_manifest
@@ -153,3 +159,27 @@ def test_any_bytes_as_a_manifest_are_refused(tmp_path_factory: pytest.TempPathFa
     store = tmp_path_factory.mktemp("store")
     (make_bundle(store, backend="echo") / MANIFEST_NAME).write_bytes(content)
     assert list(faults(fill(store))) == ["colours@1.0.0"]
+
+
+def test_an_interrupt_while_bundles_load_leaves_no_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        make_bundle(tmp_path, version=f"1.{number}.0", backend="echo")
+    once = iter([True])
+    is_waiting, wait = threading.Event(), shelves.wait
+
+    def wait_for(loading: Collection[Future[Bundle]]) -> object:
+        is_waiting.set()
+        return wait(loading)
+
+    class Interrupting(Loader):
+        def load(self, folder: Path) -> Bundle:
+            is_waiting.wait()
+            if next(once, False):
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            return super().load(folder)
+
+    monkeypatch.setattr(shelves, "wait", wait_for)
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        Shelf([tmp_path], Interrupting(testing_backends=True))
+    assert set(threading.enumerate()) == before
