@@ -38,6 +38,7 @@ CARS_FINER = replace(
     ),
     blend=True,
 )
+#: A larger backbone, which so few epochs do not make better.
 CARS_DEEPER = replace(
     plain.CARS,
     backbone="efficientnet_lite2",
