@@ -174,8 +174,7 @@ class Dispatcher:
         now = self._clock()
         ticket = self._take_from(worker, number, now)
         if ticket is not None:
-            if ticket.suspect:
-                self._recovery.remember(ticket, now)
+            self._recovery.forgo(ticket, now)
             if ticket.settle is not None:
                 self._settle(ticket, self._admission.turn_away(ticket.job, now))
             self._release_all(now)
@@ -247,8 +246,7 @@ class Dispatcher:
     def _still_wanted(self, ticket: Ticket, now: float) -> bool:
         """Answer a job that came out of the queue and must not run any more."""
         if ticket.job.deadline <= now:
-            if ticket.suspect:
-                self._recovery.remember(ticket, now)
+            self._recovery.forgo(ticket, now)
             self._expire(ticket)
             return False
         if self._recovery.memory.verdict(ticket.images, now) is Verdict.POISON:
@@ -278,8 +276,7 @@ class Dispatcher:
         if ticket.settle is not None and ticket.attempts < self._attempts_limit:
             self.counters.retried += 1
             return True
-        if ticket.suspect:
-            self._recovery.remember(ticket, self._clock())
+        self._recovery.forgo(ticket, self._clock())
         if ticket.settle is not None:
             self._settle(ticket, Internal(f"the request was lost {ticket.attempts} times, the limit is reached"))
         return False

@@ -87,6 +87,11 @@ class Recovery:
         """The suspect goes without having been tried: it is one again when it comes again."""
         self.memory.record(ticket.images, Verdict.SUSPECT, now)
 
+    def forgo(self, ticket: Ticket, now: float) -> None:
+        """A job is answered without another attempt; if it is a suspect it goes untried."""
+        if ticket.suspect:
+            self.remember(ticket, now)
+
     def judge(self, tickets: Sequence[Ticket], now: float) -> list[Ticket]:
         """Decide about what a crashed worker held; gives the guilty, and makes the others suspects.
 

@@ -24,7 +24,8 @@ log = get_logger()
 class Lease:
     """Keeps `keys` alive for `seconds` at a time from `keep` on; `over` is set when it has ended.
 
-    Each renewal also runs the command `again`. `ahead_s` is by how many seconds Redis's clock is ahead of `clock`, which gives monotonic ones.
+    Each renewal also runs the command `again`. `ahead_s` is by how many seconds Redis's clock is ahead of `clock`, which gives
+    monotonic ones.
 
     Raises:
         RedisError: Redis does not tell its time.

@@ -99,9 +99,8 @@ class Roster:
             return
         self._next_sweep = now + GRACE_LEASES * self._lease_s
         departed = await self._consumers_without_hello(sorted(streams))
-        forget = await self._client.run("SCRIPT LOAD", scripts.FORGET)
         for stream, name in departed & self._departed:
-            await self._client.run("EVALSHA", forget, 1, stream, GROUP, name, wire.PENDING_LIMIT)
+            await self._client.run("EVAL", scripts.FORGET, 1, stream, GROUP, name, wire.PENDING_LIMIT)
         self._departed = departed
 
     async def _consumers_without_hello(self, streams: Sequence[str]) -> set[tuple[str, bytes]]:

@@ -1,6 +1,7 @@
 """What must happen in one step inside Redis, or although its memory is full, as scripts (Redis 7, "Scripting with Lua").
 
-Loaded when a session begins and called by their digest, but for `BEGIN`: a Redis that was started anew has lost the sessions as well.
+Loaded when a session begins and called by their digest, because a Redis that was started anew has lost the sessions as well;
+`BEGIN` and `FORGET`, which are rare, are sent whole.
 `flags=allow-oom` lets a script write past `maxmemory` ("Eval scripts with shebang").
 """
 

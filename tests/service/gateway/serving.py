@@ -117,7 +117,7 @@ class RunningGateway:
         while time.monotonic() < until:
             if holds():
                 return True
-            time.sleep(0)
+            self.figures()  # a turn of the loop
         return False
 
     def client(self, **options: Any) -> httpx.Client:

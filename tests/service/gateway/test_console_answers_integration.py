@@ -59,18 +59,15 @@ def test_an_answer_ends_in_one_of_five_verdicts(script: Page, changes: dict[str,
     assert (told["tone"], told["title"]) == (tone, title)
 
 
+def refuse(console: ConsolePage, address: str, status: int, slug: str, detail: str, *, retry_after_s: int) -> None:
+    """Answer what the page asks for at an address with a problem."""
+    problem = {"type": slug, "title": slug, "status": status, "detail": detail, "instance": "7"}
+    headers = {"retry-after": str(retry_after_s), "content-type": "application/problem+json"}
+    console.page.route(address, lambda route: route.fulfill(status=status, headers=headers, body=json.dumps(problem)))
+
+
 def test_a_busy_service_tells_when_to_come_back_and_may_be_asked_again(console: ConsolePage) -> None:
-    problem = {
-        "type": "overloaded",
-        "title": "Overloaded",
-        "status": 429,
-        "detail": "The wait is 3 s.",
-        "instance": "7",
-    }
-    headers = {"retry-after": "4", "content-type": "application/problem+json"}
-    console.page.route(
-        "**/v1/classify*", lambda route: route.fulfill(status=429, headers=headers, body=json.dumps(problem))
-    )
+    refuse(console, "**/v1/classify*", 429, "overloaded", "The wait is 3 s.", retry_after_s=4)
     console.open()
     console.choose_example("White pelican")
     expect(console.panel.get_by_role("alert")).to_contain_text("Come back in 4 s.")
@@ -267,17 +264,7 @@ def test_a_browser_that_stores_nothing_is_served_all_the_same(console: ConsolePa
 
 
 def test_what_a_person_reads_stays_while_the_service_is_asked_again(console: ConsolePage) -> None:
-    problem = {
-        "type": "not-ready",
-        "title": "Not ready",
-        "status": 503,
-        "detail": "Models are loaded.",
-        "instance": "7",
-    }
-    headers = {"retry-after": "1", "content-type": "application/problem+json"}
-    console.page.route(
-        "**/v1/models", lambda route: route.fulfill(status=503, headers=headers, body=json.dumps(problem))
-    )
+    refuse(console, "**/v1/models", 503, "not-ready", "Models are loaded.", retry_after_s=1)
     console.page.goto(console.url)
     alert = console.page.get_by_role("alert")
     alert.evaluate("alert => { alert.dataset.seen = true; }")
